@@ -1,0 +1,15 @@
+import type { Knex } from 'knex'
+import * as users from './0001_users.ts'
+import * as sessionEndings from './0002_session_endings.ts'
+
+const migrations: Record<string, Knex.Migration> = {
+  '0001_users': users,
+  '0002_session_endings': sessionEndings,
+}
+
+/** The migrations under names without extension, so that TypeScript and the build record the same ones. */
+export const migrationSource: Knex.MigrationSource<string> = {
+  getMigrations: async () => Object.keys(migrations),
+  getMigrationName: (name) => name,
+  getMigration: async (name) => migrations[name]!,
+}

@@ -1,0 +1,33 @@
+import { fromPostgres, type Knex } from '../platform/postgres.ts'
+import type { EndReason } from '../sessions/index.ts'
+
+export interface Ending {
+  sessionId: string
+  userId: string
+  reason: EndReason
+  /** Who ended it: the person themselves, an admin, or null for the service. */
+  actorId: string | null
+}
+
+export type EndingsTable = ReturnType<typeof createEndingsTable>
+
+/**
+ * The journal of endings: what must stay ended even when Redis forgets it, as it may in a failover or a restore.
+ *
+ * The first reason counts; recording an ending again changes nothing.
+ */
+export function createEndingsTable(knex: Knex) {
+  async function record(endings: Ending[], at: Date): Promise<void> {
+    if (endings.length === 0) return
+    const rows = endings.map(({ sessionId, userId, reason, actorId }) => ({
+      session_id: sessionId,
+      user_id: userId,
+      reason,
+      actor_id: actorId,
+      ended_at: at,
+    }))
+    await fromPostgres(knex('session_endings').insert(rows).onConflict('session_id').ignore())
+  }
+
+  return { record }
+}

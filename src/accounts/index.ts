@@ -1,0 +1,64 @@
+import type { Clock } from '../platform/clock.ts'
+import type { Log } from '../platform/log.ts'
+import type { Knex } from '../platform/postgres.ts'
+import type { Sessions } from '../sessions/index.ts'
+import { createEnding } from './ending.ts'
+import { createEndingsTable } from './endings-table.ts'
+import type { Passwords } from './passwords.ts'
+import { createProfile } from './profile.ts'
+import { createRefresh } from './refresh.ts'
+import { createSignIn } from './sign-in.ts'
+import { createUsersTable } from './users-table.ts'
+
+export { createPasswords, type Passwords } from './passwords.ts'
+export type { Caller } from './ending.ts'
+export type { Person } from './person.ts'
+export type { Written } from './rules.ts'
+export type { Identifier, SignedIn } from './sign-in.ts'
+
+export type Accounts = ReturnType<typeof createAccounts>
+
+/** The people and what they may do: the one door to opening, renewing and ending sessions, for HTTP and operators alike. */
+export function createAccounts({
+  knex,
+  sessions,
+  passwords,
+  clock,
+  log,
+  registration,
+  passwordMinLength,
+}: {
+  knex: Knex
+  sessions: Sessions
+  passwords: Passwords
+  clock: Clock
+  log: Log
+  registration: 'open' | 'closed'
+  passwordMinLength: () => number
+}) {
+  const users = createUsersTable(knex)
+  const endings = createEndingsTable(knex)
+  const signIn = createSignIn({
+    users,
+    endings,
+    sessions,
+    passwords,
+    clock,
+    log,
+    registration,
+    passwordMinLength,
+  })
+  const ending = createEnding({ users, endings, sessions, clock, log })
+  return {
+    faults: signIn.faults,
+    register: signIn.register,
+    logIn: signIn.logIn,
+    ...createRefresh({ users, sessions, ending, log }),
+    logOut: ending.logOut,
+    logOutByRefreshToken: ending.logOutByRefreshToken,
+    logOutEverywhere: ending.logOutEverywhere,
+    revoke: ending.revoke,
+    revokeOthers: ending.revokeOthers,
+    ...createProfile({ users, sessions, clock, mustBeFaultless: signIn.mustBeFaultless }),
+  }
+}

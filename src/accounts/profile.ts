@@ -1,0 +1,68 @@
+import { AppError } from '../errors.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Session, Sessions } from '../sessions/index.ts'
+import type { Caller } from './ending.ts'
+import { cardOf, type Person } from './person.ts'
+import { canonicalLabel, type Written } from './rules.ts'
+import type { UsersTable } from './users-table.ts'
+
+export interface ProfileDeps {
+  users: UsersTable
+  sessions: Sessions
+  clock: Clock
+  mustBeFaultless: (written: Written) => void
+}
+
+/** What people see and change of themselves and their sessions. */
+export function createProfile({ users, sessions, clock, mustBeFaultless }: ProfileDeps) {
+  /** @throws AppError `invalid-token` when the account is gone */
+  async function me({ userId }: Caller): Promise<Person> {
+    const person = await users.findById(userId)
+    if (!person) throw new AppError('invalid-token', { reason: 'revoked' })
+    return person
+  }
+
+  /**
+   * Changes username and name; a member that is missing stays, null clears.
+   *
+   * PostgreSQL commits first; then the card in Redis follows, so that gateways see the change with their next question.
+   *
+   * @throws AppError `validation-failed`, `username-taken`
+   */
+  async function change(
+    caller: Caller,
+    written: { username?: string | null | undefined; name?: string | null | undefined },
+  ): Promise<Person> {
+    mustBeFaultless(written)
+    const { username, name } = written
+    const person = await users.update(
+      caller.userId,
+      {
+        ...(username !== undefined && { username }),
+        ...(name !== undefined && { name: canonicalLabel(name ?? '') }),
+      },
+      new Date(clock.now()),
+    )
+    if (person === 'username-taken') throw new AppError('username-taken')
+    if (!person) throw new AppError('invalid-token', { reason: 'revoked' })
+    await sessions.putCard(person.id, cardOf(person))
+    return person
+  }
+
+  /** @throws AppError `not-found`, for foreign ids too */
+  async function session({ userId }: Caller, sessionId: string): Promise<Session> {
+    const found = await sessions.find(userId, sessionId)
+    if (!found) throw new AppError('not-found')
+    return found
+  }
+
+  /** @throws AppError `validation-failed`, `not-found` */
+  async function renameSession({ userId }: Caller, sessionId: string, deviceName: string | null): Promise<Session> {
+    mustBeFaultless({ deviceName })
+    const renamed = await sessions.rename(userId, sessionId, canonicalLabel(deviceName ?? ''))
+    if (!renamed) throw new AppError('not-found')
+    return renamed
+  }
+
+  return { me, change, session, renameSession, sessions: ({ userId }: Caller) => sessions.list(userId) }
+}

@@ -1,0 +1,79 @@
+import { AppError } from '../errors.ts'
+import type { Log } from '../platform/log.ts'
+import type { Client, EndReason, Session, Sessions } from '../sessions/index.ts'
+import type { Caller, createEnding } from './ending.ts'
+import { cardOf, type Person } from './person.ts'
+import type { SignedIn } from './sign-in.ts'
+import type { UsersTable } from './users-table.ts'
+
+export interface RefreshDeps {
+  users: UsersTable
+  sessions: Sessions
+  ending: ReturnType<typeof createEnding>
+  log: Log
+}
+
+/** New tokens for a session that is open already. PostgreSQL is asked first: Redis may have forgotten an ending. */
+export function createRefresh({ users, sessions, ending, log }: RefreshDeps) {
+  /**
+   * Spends a refresh token for a new pair, or hands the same pair to a retry within the grace window.
+   *
+   * @throws AppError `invalid-refresh-token` with the reason `unknown`, `expired`, `ended` or `reused`
+   */
+  async function refresh(refreshToken: string, client: Client): Promise<SignedIn & { replayed: boolean }> {
+    const presented = await sessions.present(refreshToken)
+    if (presented.kind === 'unknown') throw new AppError('invalid-refresh-token', { reason: 'unknown' })
+    if (presented.kind === 'ended') throw ended(presented.reason)
+    if (presented.kind === 'reused') return endReused(presented.session)
+
+    const { held } = presented
+    const person = await personInGoodStanding(held.session)
+    const outcome = await sessions.refresh(held, refreshToken, { card: cardOf(person), client })
+    if (outcome.kind === 'ended') throw ended(outcome.reason)
+    if (outcome.kind === 'reused') return endReused(outcome.session)
+    const { session, pair, kind } = outcome
+    log(kind === 'replayed' ? 'session.refresh_replayed' : 'session.refreshed', {
+      user_id: session.userId,
+      session_id: session.id,
+    })
+    return { person, session, pair, replayed: kind === 'replayed' }
+  }
+
+  /**
+   * Gives the caller's session a new pair; the old one is dead at once.
+   *
+   * @throws AppError `invalid-token` when the session has ended meanwhile
+   */
+  async function replacePair({ userId, sessionId }: Caller, client: Client): Promise<SignedIn> {
+    const found = await sessions.find(userId, sessionId)
+    if (!found) throw new AppError('invalid-token', { reason: 'revoked' })
+    const person = await personInGoodStanding(found, 'invalid-token')
+    const replaced = await sessions.replacePair(userId, sessionId, { card: cardOf(person), client })
+    if (!replaced) throw new AppError('invalid-token', { reason: 'revoked' })
+    return { person, ...replaced }
+  }
+
+  /** The person of a session that PostgreSQL does not know to have ended; else it ends in Redis too. */
+  async function personInGoodStanding(
+    session: Session,
+    code: 'invalid-token' | 'invalid-refresh-token' = 'invalid-refresh-token',
+  ): Promise<Person> {
+    const standing = await users.standing(session.userId, session.id, session.epoch)
+    if (standing.kind === 'good') return standing.person
+    await sessions.end(session.userId, [session.id], standing.reason)
+    throw code === 'invalid-token' ? new AppError(code, { reason: standing.reason }) : ended(standing.reason)
+  }
+
+  async function endReused(session: Session): Promise<never> {
+    await ending.end(session.userId, [session.id], 'reused', null)
+    log('session.refresh_reused', { user_id: session.userId, session_id: session.id })
+    throw ended('reused')
+  }
+
+  return { refresh, replacePair }
+}
+
+function ended(reason: EndReason): AppError {
+  if (reason === 'expired' || reason === 'idle') return new AppError('invalid-refresh-token', { reason: 'expired' })
+  return new AppError('invalid-refresh-token', { reason: reason === 'reused' ? 'reused' : 'ended' })
+}

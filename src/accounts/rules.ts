@@ -1,0 +1,84 @@
+import type { Fault } from '../errors.ts'
+
+/**
+ * What a person may call themselves and choose as a password. Pure rules that are explained to people; the database has
+ * the last word on whether a name is taken.
+ */
+
+const emailMax = 254
+const emailLocalMax = 64
+const localPart = /^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/
+const domain = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+const username = /^[a-z0-9][a-z0-9._-]{1,31}$/i
+/** Controls, lone surrogates, line and paragraph separators, and the mark of bytes that were lost. */
+const unprintable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFD]/u
+const labelMaxCodePoints = 100
+const passwordMaxCodePoints = 128
+
+/**
+ * The one form under which an e-mail address is known, or null when it is none that mail can safely be sent to.
+ *
+ * Plain ASCII `local@domain.tld` (RFC 5321 §4.1.2 without quoted strings and address literals), folded to lower case,
+ * so that no two people hold addresses that a mail server takes for one.
+ */
+export function canonicalEmail(text: string): string | null {
+  if (text.length > emailMax) return null
+  const email = text.toLowerCase()
+  const at = email.lastIndexOf('@')
+  if (at < 1 || at > emailLocalMax) return null
+  return localPart.test(email.slice(0, at)) && domain.test(email.slice(at + 1)) ? email : null
+}
+
+export function isUsername(text: string): boolean {
+  return username.test(text)
+}
+
+/** A name for people to read (of a person or a device), in NFC without blanks around it; null when it cannot be one. */
+export function canonicalLabel(text: string): string | null {
+  if (unprintable.test(text)) return null
+  const label = text.normalize('NFC').trim()
+  const length = codePoints(label)
+  return length >= 1 && length <= labelMaxCodePoints ? label : null
+}
+
+/** Length as people count it, and as SP 800-63B-4 §3.1.1.2 does: an emoji outside the first plane is one. */
+function codePoints(text: string): number {
+  return Array.from(text).length
+}
+
+/** The form of a password that is hashed: NFC, so that two keyboards type the same (SP 800-63B-4 §3.1.1.2). */
+export function canonicalPassword(text: string): string {
+  return text.normalize('NFC')
+}
+
+/** What people write about themselves; null clears, a missing member says nothing. */
+export interface Written {
+  email?: string | undefined
+  username?: string | null | undefined
+  name?: string | null | undefined
+  deviceName?: string | null | undefined
+  password?: string | undefined
+}
+
+/** Everything that is wrong with what was written, one sentence a member. */
+export function faultsOf(written: Written, { passwordMinLength }: { passwordMinLength: number }): Fault[] {
+  const faults: Fault[] = []
+  const refuse = (member: keyof Written, detail: string) => faults.push({ member, detail })
+  if (written.email !== undefined && canonicalEmail(written.email) === null)
+    refuse('email', 'must be one e-mail address in plain ASCII, such as ada@example.com')
+  if (written.username != null && !isUsername(written.username))
+    refuse(
+      'username',
+      'must be 2 to 32 letters, digits, dots, hyphens or underscores, and begin with a letter or digit',
+    )
+  if (written.name != null && canonicalLabel(written.name) === null)
+    refuse('name', `must be 1 to ${labelMaxCodePoints} printable characters`)
+  if (written.deviceName != null && canonicalLabel(written.deviceName) === null)
+    refuse('deviceName', `must be 1 to ${labelMaxCodePoints} printable characters`)
+  if (written.password !== undefined) {
+    const length = codePoints(canonicalPassword(written.password))
+    if (length < passwordMinLength) refuse('password', `must have at least ${passwordMinLength} characters`)
+    if (length > passwordMaxCodePoints) refuse('password', `must have at most ${passwordMaxCodePoints} characters`)
+  }
+  return faults
+}

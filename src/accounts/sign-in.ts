@@ -1,0 +1,164 @@
+import { v4 } from 'uuid'
+import { AppError } from '../errors.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Log } from '../platform/log.ts'
+import type { Client, Session, Sessions, TokenPair } from '../sessions/index.ts'
+import type { EndingsTable } from './endings-table.ts'
+import type { Passwords } from './passwords.ts'
+import { cardOf, type Person } from './person.ts'
+import { canonicalEmail, canonicalLabel, faultsOf, isUsername, type Written } from './rules.ts'
+import type { UsersTable } from './users-table.ts'
+
+/** An open session with its tokens and its person. */
+export interface SignedIn {
+  person: Person
+  session: Session
+  pair: TokenPair
+}
+
+export interface Registration {
+  email: string
+  password: string
+  username?: string | null | undefined
+  name?: string | null | undefined
+  deviceName?: string | null | undefined
+  client: Client
+}
+
+/** The name somebody gives at the door. `any` is taken for an e-mail address when it has an @. */
+export interface Identifier {
+  kind: 'email' | 'username' | 'any'
+  text: string
+}
+
+export interface Login {
+  identifier: Identifier
+  password: string
+  deviceName?: string | null | undefined
+  client: Client
+}
+
+export interface SignInDeps {
+  users: UsersTable
+  endings: EndingsTable
+  sessions: Sessions
+  passwords: Passwords
+  clock: Clock
+  log: Log
+  registration: 'open' | 'closed'
+  passwordMinLength: () => number
+}
+
+/** Registering and logging in: the ways to a session that begin with a password. */
+export function createSignIn(deps: SignInDeps) {
+  const { users, endings, sessions, passwords, clock, log, registration, passwordMinLength } = deps
+
+  /** Everything wrong with what somebody wrote about themselves. */
+  function faults(written: Written) {
+    return faultsOf(written, { passwordMinLength: passwordMinLength() })
+  }
+
+  /** @throws AppError `password-refused` when only the password is at fault, `validation-failed` for all else */
+  function mustBeFaultless(written: Written): void {
+    const found = faults(written)
+    if (found.length === 0) return
+    const onlyPassword = found.every(({ member }) => member === 'password')
+    throw new AppError(onlyPassword ? 'password-refused' : 'validation-failed', { faults: found })
+  }
+
+  /**
+   * Registers an account and opens its first session.
+   *
+   * Whether an address or a username is free is the database's word: of any number who ask at once, one gets it.
+   *
+   * @throws AppError `registration-closed`, `validation-failed`, `password-refused`, `email-taken`, `username-taken`
+   */
+  async function register(asked: Registration): Promise<SignedIn> {
+    if (registration === 'closed') throw new AppError('registration-closed')
+    mustBeFaultless(asked)
+    const passwordHash = await passwords.hash(asked.password)
+    const person = await users.insert(
+      {
+        id: v4(),
+        email: canonicalEmail(asked.email)!,
+        username: asked.username ?? null,
+        name: canonicalLabel(asked.name ?? ''),
+        passwordHash,
+      },
+      new Date(clock.now()),
+    )
+    if (person === 'email-taken' || person === 'username-taken') throw new AppError(person)
+    log('account.registered', { user_id: person.id })
+    return open(person, asked)
+  }
+
+  /**
+   * Opens a session for the right password.
+   *
+   * One answer for every cause, after the same work: an unknown name, a wrong password, a disabled account.
+   *
+   * @throws AppError `invalid-credentials`
+   */
+  async function logIn(asked: Login): Promise<SignedIn> {
+    mustBeFaultless({ deviceName: asked.deviceName })
+    const person = await findPerson(asked.identifier)
+    const right = await passwords.verify(person?.passwordHash ?? null, asked.password)
+    if (!person || !right) throw refusal(person, 'wrong-password')
+    if (person.disabledAt) throw refusal(person, 'disabled')
+    const signedIn = await open(person, asked)
+    log('login.succeeded', { user_id: person.id, session_id: signedIn.session.id })
+    return signedIn
+  }
+
+  async function findPerson({ kind, text }: Identifier): Promise<Person | null> {
+    if (kind === 'email' || (kind === 'any' && text.includes('@'))) {
+      const email = canonicalEmail(text)
+      return email === null ? null : users.findByEmail(email)
+    }
+    return isUsername(text) ? users.findByUsername(text) : null
+  }
+
+  /**
+   * Opens a session for a person as they were read.
+   *
+   * What was read may be old by now: while the password was checked, it may have been reset or everything logged out.
+   * So the epoch is read again once the session stands, and a session that came too late is taken back. Whoever moves
+   * the epoch does so before clearing the set; one of the two always sees the other.
+   */
+  async function open(
+    person: Person,
+    { deviceName, client }: { deviceName?: string | null | undefined; client: Client },
+  ): Promise<SignedIn> {
+    const { session, pair, removed } = await sessions.open({
+      userId: person.id,
+      epoch: person.sessionEpoch,
+      card: cardOf(person),
+      client,
+      deviceName: canonicalLabel(deviceName ?? ''),
+    })
+    const takeBack = () => sessions.end(person.id, [session.id], 'revoked')
+    try {
+      const evicted = removed.filter(({ reason }) => reason === 'evicted')
+      await endings.record(
+        evicted.map(({ sessionId, reason }) => ({ sessionId, userId: person.id, reason, actorId: null })),
+        new Date(clock.now()),
+      )
+      for (const { sessionId, reason } of evicted)
+        log('session.ended', { user_id: person.id, session_id: sessionId, reason })
+      const standing = await users.standing(person.id, session.id, person.sessionEpoch)
+      if (standing.kind === 'good') return { person: standing.person, session, pair }
+    } catch (error) {
+      await Promise.allSettled([takeBack()])
+      throw error
+    }
+    await takeBack()
+    throw refusal(person, 'epoch-moved')
+  }
+
+  function refusal(person: Person | null, reason: 'wrong-password' | 'disabled' | 'epoch-moved'): AppError {
+    log('login.failed', { reason: person ? reason : 'unknown-account', ...(person && { user_id: person.id }) })
+    return new AppError('invalid-credentials')
+  }
+
+  return { faults, mustBeFaultless, register, logIn }
+}

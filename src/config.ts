@@ -1,0 +1,163 @@
+import { z } from 'zod'
+import type { LogLevel } from './platform/log.ts'
+import { settingDefinitions, type SettingName, type Settings } from './settings/index.ts'
+
+/**
+ * The environment, read in this one place and checked at start; every complaint is made at once, no value is repeated.
+ */
+
+const whole = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((number) => number >= min && number <= max, `must be a whole number from ${min} to ${max}`)
+
+const url = (...schemes: string[]) =>
+  z
+    .string()
+    .refine((text) => schemes.some((scheme) => text.startsWith(scheme)), `must begin with ${schemes.join(' or ')}`)
+
+interface Variable {
+  schema: z.ZodType<unknown, string>
+  /** What holds when it is not set; null: it must be set. */
+  initial: string | null
+  meaning: string
+}
+
+const serviceVariables = {
+  DATABASE_URL: {
+    schema: url('postgres://', 'postgresql://'),
+    initial: null,
+    meaning: 'PostgreSQL, as `postgres://user:password@host:5432/name`; `npm start` brings its own when it is not set.',
+  },
+  REDIS_URL: {
+    schema: url('redis://', 'rediss://', 'unix:/'),
+    initial: null,
+    meaning:
+      'One Redis primary: `redis://`, `rediss://` (TLS), or `unix:/path`; `npm start` brings its own when it is not set.',
+  },
+  HOST: { schema: z.string().min(1), initial: '127.0.0.1', meaning: 'Address to listen on; `0.0.0.0` for all.' },
+  PORT: { schema: whole(0, 65_535), initial: '3000', meaning: 'Port to listen on; 0 takes a free one.' },
+  KEY_PREFIX: {
+    schema: z
+      .string()
+      .regex(/^[\w:.-]{1,64}$/, 'must be 1 to 64 letters, digits, colons, dots, hyphens or underscores'),
+    initial: 'latchkey:',
+    meaning: 'What every Redis key begins with.',
+  },
+  REGISTRATION: {
+    schema: z.enum(['open', 'closed']),
+    initial: 'open',
+    meaning: 'Whether strangers may register: `open` or `closed`.',
+  },
+  LOG_LEVEL: {
+    schema: z.enum(['silent', 'error', 'warn', 'info', 'debug'] satisfies LogLevel[]),
+    initial: 'info',
+    meaning: '`silent`, `error`, `warn`, `info` or `debug`; `debug` logs every request.',
+  },
+  ARGON2_MEMORY_KIB: {
+    schema: whole(8, 4_194_304),
+    initial: '19456',
+    meaning: 'Memory of one password hash, in KiB.',
+  },
+  ARGON2_TIME_COST: { schema: whole(1, 100), initial: '2', meaning: 'Passes of one password hash.' },
+  ARGON2_PARALLELISM: { schema: whole(1, 64), initial: '1', meaning: 'Lanes of one password hash.' },
+  DATABASE_POOL_MAX: {
+    schema: whole(1, 1000),
+    initial: '10',
+    meaning: 'The most connections to PostgreSQL of one process.',
+  },
+  DATABASE_TIMEOUT_MS: {
+    schema: whole(50, 60_000),
+    initial: '1500',
+    meaning: 'The longest wait for PostgreSQL: for a connection, a lock, an answer.',
+  },
+  REDIS_TIMEOUT_MS: { schema: whole(50, 60_000), initial: '1000', meaning: 'The longest wait for an answer of Redis.' },
+} as const satisfies Record<string, Variable>
+
+export const settingVariable = (name: SettingName) => `SETTING_${name.toUpperCase()}`
+
+const settingVariables = Object.fromEntries(
+  Object.entries(settingDefinitions).map(([name, { initial, min, max, meaning }]) => [
+    settingVariable(name as SettingName),
+    { schema: whole(min, max), initial: String(initial), meaning: `${meaning} From ${min} to ${max}.` },
+  ]),
+)
+
+/** Every variable with its default and meaning; the README's table and `.env.example` are compared with this. */
+export const variables: Record<string, Variable> = { ...serviceVariables, ...settingVariables }
+
+export interface Config {
+  databaseUrl: string
+  databasePoolMax: number
+  databaseTimeoutMs: number
+  redisUrl: string
+  redisTimeoutMs: number
+  keyPrefix: string
+  host: string
+  port: number
+  registration: 'open' | 'closed'
+  logLevel: LogLevel
+  hashCost: { memoryKib: number; timeCost: number; parallelism: number }
+  settings: Settings
+}
+
+/** Says everything that is wrong with the environment. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+/**
+ * Reads the configuration from the environment; a variable that is set but empty counts as not set.
+ *
+ * @throws ConfigError naming every variable that is missing or out of bounds, never its value
+ */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const complaints: string[] = []
+  const read = Object.fromEntries(
+    Object.entries(variables).map(([name, { schema, initial }]) => {
+      const text = env[name] || initial
+      if (text === null) {
+        complaints.push(`${name} must be set`)
+        return [name, undefined]
+      }
+      const parsed = schema.safeParse(text)
+      if (!parsed.success) complaints.push(`${name} ${complaintOf(parsed.error)}`)
+      return [name, parsed.data]
+    }),
+  ) as { [N in keyof typeof serviceVariables]: z.output<(typeof serviceVariables)[N]['schema']> } & Record<
+    string,
+    number
+  >
+  for (const name of Object.keys(env))
+    if (name.startsWith('SETTING_') && !(name in variables)) complaints.push(`${name} is no setting`)
+  if (complaints.length > 0) throw new ConfigError(`The configuration is not usable:\n  ${complaints.join('\n  ')}`)
+  return {
+    databaseUrl: read.DATABASE_URL,
+    databasePoolMax: read.DATABASE_POOL_MAX,
+    databaseTimeoutMs: read.DATABASE_TIMEOUT_MS,
+    redisUrl: read.REDIS_URL,
+    redisTimeoutMs: read.REDIS_TIMEOUT_MS,
+    keyPrefix: read.KEY_PREFIX,
+    host: read.HOST,
+    port: read.PORT,
+    registration: read.REGISTRATION,
+    logLevel: read.LOG_LEVEL,
+    hashCost: {
+      memoryKib: read.ARGON2_MEMORY_KIB,
+      timeCost: read.ARGON2_TIME_COST,
+      parallelism: read.ARGON2_PARALLELISM,
+    },
+    settings: Object.fromEntries(
+      (Object.keys(settingDefinitions) as SettingName[]).map((name) => [name, read[settingVariable(name)]!]),
+    ) as Settings,
+  }
+}
+
+function complaintOf(error: z.ZodError): string {
+  const [issue] = error.issues
+  return issue?.code === 'invalid_value'
+    ? `must be one of ${issue.values.join(', ')}`
+    : (issue?.message ?? 'is not valid')
+}

@@ -1,0 +1,60 @@
+/** The closed list of what can go wrong for a caller; http/problems.ts gives each its status and sentence. */
+export const errorCodes = [
+  'validation-failed',
+  'password-refused',
+  'malformed-request',
+  'authentication-required',
+  'invalid-token',
+  'invalid-credentials',
+  'invalid-refresh-token',
+  'registration-closed',
+  'not-found',
+  'method-not-allowed',
+  'request-timeout',
+  'email-taken',
+  'username-taken',
+  'payload-too-large',
+  'uri-too-long',
+  'unsupported-media-type',
+  'headers-too-large',
+  'internal-error',
+  'unavailable',
+] as const
+
+export type ErrorCode = (typeof errorCodes)[number]
+
+/** One invalid member of what was asked, and what would be right. Never quotes the value. */
+export interface Fault {
+  member: string
+  detail: string
+}
+
+/**
+ * A refusal with a public code.
+ *
+ * `reason`, `faults` and `checks` reach the caller; `cause` is for the log alone.
+ */
+export class AppError extends Error {
+  override readonly name = 'AppError'
+  readonly code: ErrorCode
+  readonly reason: string | undefined
+  readonly faults: readonly Fault[] | undefined
+  /** For readiness: what each part says. */
+  readonly checks: Readonly<Record<string, string>> | undefined
+
+  constructor(
+    code: ErrorCode,
+    told: {
+      reason?: string
+      faults?: readonly Fault[]
+      checks?: Readonly<Record<string, string>>
+      cause?: unknown
+    } = {},
+  ) {
+    super(code, told.cause === undefined ? undefined : { cause: told.cause })
+    this.code = code
+    this.reason = told.reason
+    this.faults = told.faults
+    this.checks = told.checks
+  }
+}

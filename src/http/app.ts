@@ -1,0 +1,97 @@
+import { Router } from '@koa/router'
+import Koa, { type Context, type Next } from 'koa'
+import { v4 } from 'uuid'
+import { AppError } from '../errors.ts'
+import type { Log, LogFields } from '../platform/log.ts'
+import { authenticate, authenticateOrSayWhy, clientOf, readBody, readParams } from './guard.ts'
+import { problemOf } from './problems.ts'
+import type { Route, Services } from './route.ts'
+import { routes } from './routes/index.ts'
+
+const urlMaxChars = 8192
+
+/** The HTTP API over the services, as a Koa application. */
+export function createApp({ services, log, stopping }: { services: Services; log: Log; stopping: () => boolean }): Koa {
+  const app = new Koa()
+  app.silent = true
+  app.use((ctx, next) => answerAll(ctx, next, log, stopping))
+  const router = new Router({ strict: true, sensitive: true })
+  for (const route of routes) router.register(route.path, [route.method], (ctx) => run(route, ctx, services))
+  app.use(router.routes())
+  app.use(nothingHere)
+  return app
+}
+
+/** The outermost layer: what every answer carries, and every error as a problem. */
+async function answerAll(ctx: Context, next: Next, log: Log, stopping: () => boolean): Promise<void> {
+  const startedAt = performance.now()
+  const requestId = v4()
+  ctx.set('X-Request-Id', requestId)
+  ctx.set('Cache-Control', 'no-store')
+  ctx.set('X-Content-Type-Options', 'nosniff')
+  if (stopping()) ctx.set('Connection', 'close')
+  try {
+    if (ctx.url.length > urlMaxChars) throw new AppError('uri-too-long')
+    await next()
+  } catch (error) {
+    const told = error instanceof AppError ? error : new AppError('internal-error', { cause: error })
+    const { status, headers, body } = problemOf(told, requestId)
+    if (status >= 500)
+      log(status === 503 ? 'store.failed' : 'request.failed', { request_id: requestId, ...causeOf(told) })
+    send(ctx, status, body, headers, 'application/problem+json; charset=utf-8')
+  }
+  log('request.done', {
+    request_id: requestId,
+    method: ctx.method,
+    route: (ctx['_matchedRoute'] as string | undefined) ?? 'none',
+    status: ctx.status,
+    duration_ms: Math.round(performance.now() - startedAt),
+  })
+}
+
+/** What a log may say of a cause: its kind and where it came from, not its message, which may quote the caller. */
+function causeOf({ cause }: AppError): LogFields {
+  if (!(cause instanceof Error)) return {}
+  const { code } = cause as { code?: unknown }
+  return {
+    error: typeof code === 'string' ? `${cause.name} ${code}` : cause.name,
+    ...(cause.stack && { stack: cause.stack.slice(cause.stack.indexOf('\n    at ') + 1) }),
+  }
+}
+
+async function run(route: Route, ctx: Context, services: Services): Promise<void> {
+  const caller =
+    route.auth === 'none'
+      ? null
+      : await (route.auth === 'bearer' ? authenticate(ctx, services) : authenticateOrSayWhy(ctx, services))
+  const params = route.params ? readParams(route.params, ctx['params']) : undefined
+  const body = route.body ? await readBody(ctx, { ...route, body: route.body }, services) : undefined
+  const reply = await route.handle({ body, params, caller, client: clientOf(ctx) }, services)
+  send(ctx, reply.status, reply.body, reply.headers, 'application/json; charset=utf-8')
+}
+
+function send(
+  ctx: Context,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> | undefined,
+  type: string,
+): void {
+  ctx.status = status
+  if (headers) ctx.set(headers)
+  if (body === null) {
+    ctx.body = null
+    return
+  }
+  ctx.set('Content-Type', type)
+  ctx.body = JSON.stringify(body)
+}
+
+/** For paths that no route has, and methods that a path does not take (RFC 9110 §15.5.6); answers OPTIONS as well. */
+async function nothingHere(ctx: Context): Promise<void> {
+  const layers = (ctx['matched'] ?? []) as { methods: string[] }[]
+  if (layers.length === 0) throw new AppError('not-found')
+  ctx.set('Allow', [...new Set([...layers.flatMap(({ methods }) => methods), 'OPTIONS'])].join(', '))
+  if (ctx.method !== 'OPTIONS') throw new AppError('method-not-allowed')
+  ctx.status = 204
+}

@@ -1,0 +1,89 @@
+import type { Context } from 'koa'
+import type { z } from 'zod'
+import { AppError, type Fault } from '../errors.ts'
+import type { Client } from '../sessions/index.ts'
+import { readJson } from './body.ts'
+import type { Bearer, Route, Services } from './route.ts'
+
+const bearer = /^bearer +([\w.~+/=-]+) *$/i
+const userAgentMax = 255
+
+/**
+ * Checks the access token of the Authorization header; it is read from nowhere else (RFC 6750 §2.1).
+ *
+ * @throws AppError `authentication-required` without a bearer token, `invalid-token` with a dead one
+ */
+export async function authenticate(ctx: Context, { sessions }: Services): Promise<Bearer> {
+  const authorization = ctx.req.headers.authorization
+  if (authorization === undefined || !/^bearer( |$)/i.test(authorization)) throw new AppError('authentication-required')
+  const token = bearer.exec(authorization)?.[1]
+  if (token === undefined) throw new AppError('invalid-token', { reason: 'unknown' })
+  const checked = await sessions.check(token)
+  if (checked.kind === 'dead') throw new AppError('invalid-token', { reason: checked.reason })
+  const { session, card } = checked
+  return { userId: session.userId, sessionId: session.id, session, card }
+}
+
+/** The same where a token may be missing or dead: the refusal comes back as a value. A store that is away still throws. */
+export async function authenticateOrSayWhy(ctx: Context, services: Services): Promise<Bearer | AppError> {
+  try {
+    return await authenticate(ctx, services)
+  } catch (error) {
+    if (error instanceof AppError && error.code !== 'unavailable') return error
+    throw error
+  }
+}
+
+/** The client as its connection shows it. */
+export function clientOf(ctx: Context): Client {
+  const address = ctx.req.socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, '')
+  const userAgent = ctx.req.headers['user-agent']
+  return { address: address ?? null, userAgent: userAgent?.slice(0, userAgentMax) ?? null }
+}
+
+/** @throws AppError `not-found`: an id that cannot be one is like one that is not there */
+export function readParams(schema: z.ZodType, params: unknown): unknown {
+  const parsed = schema.safeParse(params)
+  if (!parsed.success) throw new AppError('not-found')
+  return parsed.data
+}
+
+/**
+ * Reads the body and checks it against its schema.
+ *
+ * When the shape is wrong somewhere, the rules for the other members are asked as well, so that one answer names every
+ * invalid member.
+ *
+ * @throws AppError `validation-failed` and what {@link readJson} throws
+ */
+export async function readBody(
+  ctx: Context,
+  { body: schema, written }: Route & { body: z.ZodType },
+  services: Services,
+): Promise<unknown> {
+  const sent = await readJson(ctx)
+  const parsed = schema.safeParse(sent)
+  if (parsed.success) return parsed.data
+  const faults = parsed.error.issues.flatMap(faultsOfIssue)
+  if (written && typeof sent === 'object' && sent !== null) {
+    const faulty = new Set(faults.map(({ member }) => member))
+    const sound = Object.entries(sent).filter(([name]) => !faulty.has(name))
+    faults.push(...services.accounts.faults(written(Object.fromEntries(sound))))
+  }
+  throw new AppError('validation-failed', { faults })
+}
+
+function faultsOfIssue(issue: z.core.$ZodIssue): Fault[] {
+  const member = issue.path.join('/')
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => ({ member: key, detail: 'is not known here' }))
+    case 'invalid_type':
+      if (member === '') return [{ member, detail: 'must be a JSON object' }]
+      return [{ member, detail: issue.input === undefined ? 'is required' : `must be a ${issue.expected}` }]
+    case 'too_big':
+      return [{ member, detail: `must have at most ${issue.maximum} characters` }]
+    default:
+      return [{ member, detail: issue.message }]
+  }
+}

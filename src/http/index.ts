@@ -1,0 +1,5 @@
+export { createApp } from './app.ts'
+export { listen, type Listener } from './server.ts'
+export { routes } from './routes/index.ts'
+export { problemKinds } from './problems.ts'
+export { problemsOf, type Route } from './route.ts'

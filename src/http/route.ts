@@ -1,0 +1,107 @@
+import type { z } from 'zod'
+import type { Accounts, Caller, Written } from '../accounts/index.ts'
+import type { AppError, ErrorCode } from '../errors.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Readiness } from '../platform/readiness.ts'
+import type { Card, Client, Session, Sessions } from '../sessions/index.ts'
+
+/** What the routes may call. */
+export interface Services {
+  accounts: Accounts
+  sessions: Sessions
+  readiness: Readiness
+  clock: Clock
+  version: string
+}
+
+/** Who sent a request: the caller's session, and the card of its person as far as Redis has it. */
+export interface Bearer extends Caller {
+  session: Session
+  card: Card | null
+}
+
+type Auth = 'none' | 'bearer' | 'optional-bearer'
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
+type Replies = { readonly [Status in 200 | 201 | 202 | 204]?: z.ZodType }
+
+interface RequestOf<A extends Auth, B, P> {
+  body: B
+  params: P
+  caller: A extends 'bearer' ? Bearer : A extends 'none' ? null : Bearer | AppError
+  client: Client
+}
+
+type ReplyOf<R extends Replies> = {
+  [Status in keyof R & number]: {
+    status: Status
+    body: R[Status] extends z.ZodType ? z.input<R[Status]> : never
+    headers?: Record<string, string>
+  }
+}[keyof R & number]
+
+interface Declaration<A extends Auth, B, P, R extends Replies> {
+  method: Method
+  path: string
+  summary: string
+  /** `optional-bearer`: a live token makes a caller; without one the handler gets the refusal and decides. */
+  auth: A
+  params?: z.ZodType<P>
+  body?: z.ZodType<B>
+  /** Where members of the body are what people write about themselves: which, so that all their faults are told at once. */
+  written?: (members: Partial<B>) => Written
+  replies: R
+  /** Beyond those that every route of its kind has, see {@link problemsOf}. */
+  problems: readonly ErrorCode[]
+  handle(request: RequestOf<A, B, P>, services: Services): Promise<NoInfer<ReplyOf<R>>>
+}
+
+/** A route with its types worn off, as the router and the API description use it. */
+export interface Route {
+  method: Method
+  path: string
+  summary: string
+  auth: Auth
+  params?: z.ZodType
+  body?: z.ZodType
+  written?: (members: Record<string, unknown>) => Written
+  replies: Replies
+  problems: readonly ErrorCode[]
+  handle(
+    request: { body: unknown; params: unknown; caller: Bearer | AppError | null; client: Client },
+    services: Services,
+  ): Promise<{ status: number; body: unknown; headers?: Record<string, string> }>
+}
+
+/**
+ * Declares a route: the one place that says what goes in, what comes out and what may go wrong.
+ *
+ * From it come the types of the handler, the checks at run time and the description of the API.
+ */
+export function defineRoute<A extends Auth, R extends Replies, B = undefined, P = undefined>(
+  declaration: Declaration<A, B, P, R>,
+): Route {
+  return declaration as unknown as Route
+}
+
+/** An answer, with its status as a literal so that it is held against the declared replies. */
+export function reply<Status extends number, const Body>(
+  status: Status,
+  body: Body,
+  headers?: Record<string, string>,
+): { status: Status; body: Body; headers?: Record<string, string> } {
+  return headers ? { status, body, headers } : { status, body }
+}
+
+/** Every problem a route may answer with: its own, and those that its authentication and body bring. */
+export function problemsOf(route: Route): ErrorCode[] {
+  return [
+    ...route.problems,
+    ...(route.auth === 'bearer' ? (['authentication-required', 'invalid-token'] as const) : []),
+    ...(route.params ? (['not-found'] as const) : []),
+    ...(route.body
+      ? (['validation-failed', 'malformed-request', 'payload-too-large', 'unsupported-media-type'] as const)
+      : []),
+    'unavailable',
+    'internal-error',
+  ]
+}

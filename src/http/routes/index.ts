@@ -1,0 +1,28 @@
+import type { Route } from '../route.ts'
+import * as auth from './auth.ts'
+import * as me from './me.ts'
+import * as service from './service.ts'
+import * as sessions from './sessions.ts'
+
+/** Every route there is. An earlier one wins where two paths match, so `current` stands before `:id`. */
+export const routes: readonly Route[] = [
+  auth.register,
+  auth.login,
+  auth.refresh,
+  auth.logout,
+  auth.logoutAll,
+  auth.tokens,
+  me.showMe,
+  me.patchMe,
+  me.putMe,
+  sessions.listSessions,
+  sessions.showCurrentSession,
+  sessions.showSession,
+  sessions.renameSession,
+  sessions.revokeSession,
+  sessions.revokeOtherSessions,
+  service.greet,
+  service.live,
+  service.ready,
+  service.showVersion,
+]

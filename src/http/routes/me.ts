@@ -1,0 +1,35 @@
+import { defineRoute, reply } from '../route.ts'
+import * as schemas from '../schemas.ts'
+import { userView } from '../views.ts'
+
+export const showMe = defineRoute({
+  method: 'get',
+  path: '/v1/me',
+  summary: 'Show the caller’s account',
+  auth: 'bearer',
+  replies: { 200: schemas.User },
+  problems: [],
+  async handle({ caller }, { accounts }) {
+    return reply(200, userView(await accounts.me(caller)))
+  },
+})
+
+/** PATCH and PUT do the same: every member is optional, and one that is missing stays as it is. */
+function changeMe(method: 'patch' | 'put') {
+  return defineRoute({
+    method,
+    path: '/v1/me',
+    summary: 'Change the caller’s username or name; null clears',
+    auth: 'bearer',
+    body: schemas.ProfileBody,
+    written: (members) => members,
+    replies: { 200: schemas.User },
+    problems: ['username-taken'],
+    async handle({ body, caller }, { accounts }) {
+      return reply(200, userView(await accounts.change(caller, body)))
+    },
+  })
+}
+
+export const patchMe = changeMe('patch')
+export const putMe = changeMe('put')

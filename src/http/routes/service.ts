@@ -1,0 +1,55 @@
+import { AppError } from '../../errors.ts'
+import { defineRoute, reply } from '../route.ts'
+import * as schemas from '../schemas.ts'
+
+export const greet = defineRoute({
+  method: 'get',
+  path: '/v1/protected',
+  summary: 'Greet the caller: the example of a protected route',
+  auth: 'bearer',
+  replies: { 200: schemas.Greeting },
+  problems: [],
+  async handle({ caller: { card, userId, sessionId } }) {
+    const name = card?.username ?? card?.email ?? 'you'
+    return reply(200, {
+      message: `Hello, ${name}. Your access token is live.`,
+      user_id: userId,
+      session_id: sessionId,
+    })
+  },
+})
+
+export const live = defineRoute({
+  method: 'get',
+  path: '/health/live',
+  summary: 'Say that the process answers; asks no store',
+  auth: 'none',
+  replies: { 200: schemas.Live },
+  problems: [],
+  handle: async () => reply(200, { status: 'live' }),
+})
+
+export const ready = defineRoute({
+  method: 'get',
+  path: '/health/ready',
+  summary: 'Say whether Redis, PostgreSQL and the migrations are there',
+  auth: 'none',
+  replies: { 200: schemas.Ready },
+  problems: [],
+  async handle(_request, { readiness }) {
+    const { redis, postgres, migrations } = await readiness()
+    if (redis === 'unavailable' || postgres === 'unavailable' || migrations === 'pending')
+      throw new AppError('unavailable', { checks: { redis, postgres, migrations } })
+    return reply(200, { status: 'ready', checks: { redis, postgres, migrations } })
+  },
+})
+
+export const showVersion = defineRoute({
+  method: 'get',
+  path: '/version',
+  summary: 'Say which version of the service this is',
+  auth: 'none',
+  replies: { 200: schemas.Version },
+  problems: [],
+  handle: async (_request, { version }) => reply(200, { name: 'latchkey', version }),
+})

@@ -1,0 +1,89 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type Koa from 'koa'
+import { v4 } from 'uuid'
+import { AppError, type ErrorCode } from '../errors.ts'
+import { problemOf } from './problems.ts'
+
+const headersTimeoutMs = 15_000
+const requestTimeoutMs = 30_000
+/** Longer than the idle time-out of common load balancers (60 s), so that it is they who close first. */
+const keepAliveTimeoutMs = 65_000
+const headersMaxBytes = 32 * 1024
+const drainMs = 8_000
+
+export interface Listener {
+  url: string
+  close(): Promise<void>
+}
+
+/** Listens for HTTP; slow and oversized requests are cut off with a problem. */
+export async function listen(app: Koa, { host, port }: { host: string; port: number }): Promise<Listener> {
+  const handle = app.callback()
+  const server = createServer(
+    {
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      keepAliveTimeout: keepAliveTimeoutMs,
+      maxHeaderSize: headersMaxBytes,
+      connectionsCheckingInterval: 5_000,
+    },
+    (request, response) => void handle(request, response),
+  )
+  server.on('clientError', answerUnreadable)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  const { address, family, port: taken } = server.address() as AddressInfo
+  const name = address === '::' || address === '0.0.0.0' ? 'localhost' : family === 'IPv6' ? `[${address}]` : address
+  return { url: `http://${name}:${taken}`, close: () => drain(server) }
+}
+
+/** Stops accepting, lets requests in flight finish, and cuts what has not ended by then. */
+async function drain(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  const idle = setInterval(() => server.closeIdleConnections(), 50)
+  const deadline = setTimeout(() => server.closeAllConnections(), drainMs)
+  await closed
+  clearInterval(idle)
+  clearTimeout(deadline)
+}
+
+const unreadable: Readonly<Record<string, ErrorCode>> = {
+  HPE_HEADER_OVERFLOW: 'headers-too-large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
+}
+
+/** Answers what never became a request: bad framing, too many headers, too slow. The connection is closed. */
+function answerUnreadable(
+  error: Error & { code?: string; rawPacket?: Buffer },
+  socket: Socket | import('node:stream').Duplex,
+): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const overflow = error.code === 'HPE_HEADER_OVERFLOW'
+  const inRequestLine = overflow && error.rawPacket?.indexOf('\r\n') === -1
+  const code = inRequestLine ? 'uri-too-long' : (unreadable[error.code ?? ''] ?? 'malformed-request')
+  const requestId = v4()
+  const { status, body } = problemOf(new AppError(code), requestId)
+  const json = JSON.stringify(body)
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${String(body['title'])}`,
+      'Content-Type: application/problem+json; charset=utf-8',
+      `Content-Length: ${Buffer.byteLength(json)}`,
+      'Cache-Control: no-store',
+      'X-Content-Type-Options: nosniff',
+      `X-Request-Id: ${requestId}`,
+      'Connection: close',
+      '',
+      json,
+    ].join('\r\n'),
+  )
+}

@@ -1,0 +1,49 @@
+import type { z } from 'zod'
+import type { Person, SignedIn } from '../accounts/index.ts'
+import type { Session } from '../sessions/index.ts'
+import type * as schemas from './schemas.ts'
+
+/** How people and sessions look on the wire. */
+
+const time = (ms: number) => new Date(ms).toISOString()
+
+export function userView(person: Person): z.input<typeof schemas.User> {
+  return {
+    id: person.id,
+    email: person.email,
+    email_verified: person.emailVerifiedAt !== null,
+    username: person.username,
+    name: person.name,
+    role: person.role,
+    created_at: person.createdAt.toISOString(),
+    updated_at: person.updatedAt.toISOString(),
+  }
+}
+
+export function sessionView(session: Session, currentId: string): z.input<typeof schemas.Session> {
+  return {
+    id: session.id,
+    current: session.id === currentId,
+    device_name: session.deviceName,
+    ip: session.client.address,
+    user_agent: session.client.userAgent,
+    created_at: time(session.createdAt),
+    last_seen_at: time(session.lastSeenAt),
+    idle_expires_at: time(session.idleExpiresAt),
+    expires_at: time(session.expiresAt),
+  }
+}
+
+/** The token response (RFC 6749 §5.1); lives are whole seconds from now. */
+export function tokenView({ person, session, pair }: SignedIn, now: number): z.input<typeof schemas.TokenResponse> {
+  const secondsUntil = (at: number) => Math.max(0, Math.round((at - now) / 1000))
+  return {
+    access_token: pair.accessToken,
+    token_type: 'Bearer',
+    expires_in: secondsUntil(session.access.expiresAt),
+    refresh_token: pair.refreshToken,
+    refresh_expires_in: secondsUntil(session.idleExpiresAt),
+    session: sessionView(session, session.id),
+    user: userView(person),
+  }
+}

@@ -1,0 +1,69 @@
+import { pino, type DestinationStream } from 'pino'
+
+/** Every event the service logs: its level, and what it tells an operator. The README's table is compared with this. */
+export const logEvents = {
+  'service.started': { level: 'info', meaning: 'The API listens.' },
+  'service.stopping': { level: 'info', meaning: 'A signal came; requests in flight are finished.' },
+  'service.stopped': { level: 'info', meaning: 'All connections are closed.' },
+  'migrations.done': { level: 'info', meaning: 'The database schema is up to date; `count` migrations ran.' },
+  'migrations.waiting': { level: 'warn', meaning: 'Migrating did not work yet; it is tried again.' },
+  'redis.ready': { level: 'info', meaning: 'Redis answers.' },
+  'redis.lost': { level: 'error', meaning: 'The connection to Redis broke or could not be made.' },
+  'redis.evicts': {
+    level: 'warn',
+    meaning: 'Redis has an eviction policy other than `noeviction`: a full Redis would sign people out.',
+  },
+  'postgres.lost': { level: 'error', meaning: 'PostgreSQL could not be reached or did not answer in time.' },
+  'store.failed': { level: 'error', meaning: 'A store answered with an error; the caller was told 503.' },
+  'request.done': { level: 'debug', meaning: 'A request was answered.' },
+  'request.failed': { level: 'error', meaning: 'A defect: a request ended in 500.' },
+  'account.registered': { level: 'info', meaning: 'Somebody registered.' },
+  'login.succeeded': { level: 'info', meaning: 'A session was opened with a password.' },
+  'login.failed': { level: 'info', meaning: 'A login was refused; `reason` tells why, the caller was not told.' },
+  'session.refreshed': { level: 'debug', meaning: 'A session got a new token pair.' },
+  'session.refresh_replayed': {
+    level: 'info',
+    meaning: 'A spent refresh token came again within the grace window and got the same pair.',
+  },
+  'session.refresh_reused': {
+    level: 'warn',
+    meaning: 'A spent refresh token was used again: somebody else may hold it. The session was ended.',
+  },
+  'session.ended': { level: 'info', meaning: 'One session ended; `reason` tells why.' },
+  'sessions.ended': { level: 'info', meaning: 'Several sessions of one person ended; `count` and `reason`.' },
+} as const satisfies Record<string, { level: 'debug' | 'info' | 'warn' | 'error'; meaning: string }>
+
+export type LogEvent = keyof typeof logEvents
+
+/** All that a log line may carry: ids, counts and codes. No token, digest, e-mail address, body or parser message. */
+export interface LogFields {
+  request_id?: string
+  user_id?: string
+  session_id?: string
+  reason?: string
+  code?: string
+  method?: string
+  route?: string
+  status?: number
+  duration_ms?: number
+  count?: number
+  address?: string
+  error?: string
+  stack?: string
+}
+
+export type Log = (event: LogEvent, fields?: LogFields) => void
+
+export type LogLevel = 'silent' | 'error' | 'warn' | 'info' | 'debug'
+
+/** One JSON line an event, on standard output unless another stream is given. */
+export function createLog(level: LogLevel, destination?: DestinationStream): Log {
+  const options = {
+    level,
+    base: null,
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label: string) => ({ level: label }) },
+  }
+  const logger = destination ? pino(options, destination) : pino(options)
+  return (event, fields) => logger[logEvents[event].level]({ event, ...fields })
+}

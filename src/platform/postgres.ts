@@ -1,0 +1,82 @@
+import knexModule, { type Knex } from 'knex'
+import type { Client } from 'pg'
+import { AppError } from '../errors.ts'
+
+export type { Knex } from 'knex'
+
+export interface PostgresOptions {
+  url: string
+  poolMax: number
+  /** Bound on each single wait: for a place in the pool, a connection, a lock, an answer. */
+  timeoutMs: number
+}
+
+/**
+ * Opens a pool of connections that never keeps a caller waiting for long.
+ *
+ * The server is told to give up (statement and lock time-outs); for a server that says nothing at all the client gives
+ * up a little later, and then drops the connection: its late answer must not reach the next caller.
+ */
+export function openPostgres({ url, poolMax, timeoutMs }: PostgresOptions): Knex {
+  const readTimeoutMs = Math.round(timeoutMs * 1.2)
+  const clients = new Map<string, Client>()
+  const knex = knexModule({
+    client: 'pg',
+    connection: {
+      connectionString: url,
+      application_name: 'latchkey',
+      keepAlive: true,
+      connectionTimeoutMillis: timeoutMs,
+      query_timeout: readTimeoutMs,
+      statement_timeout: timeoutMs,
+      lock_timeout: timeoutMs,
+      idle_in_transaction_session_timeout: timeoutMs * 2,
+    } as Knex.PgConnectionConfig,
+    pool: {
+      min: 0,
+      max: poolMax,
+      afterCreate(client: Client & { __knexUid: string }, done: (error: null, client: Client) => void) {
+        clients.set(client.__knexUid, client)
+        client.once('end', () => clients.delete(client.__knexUid))
+        done(null, client)
+      },
+    },
+    acquireConnectionTimeout: timeoutMs,
+    log: { warn() {}, error() {}, deprecate() {}, debug() {} },
+  })
+  knex.on('query-error', (error: Error, query: { __knexUid: string }) => {
+    if (error.message === 'Query read timeout') void clients.get(query.__knexUid)?.connection.stream.destroy()
+  })
+  return knex
+}
+
+/** Error classes (SQLSTATE, appendix A) that are a defect of ours; all others say that the server cannot do it now. */
+const ourFault = new Set(['22', '23', '42'])
+/** Undefined table or column: the migrations have not run yet. */
+const notMigrated = new Set(['42P01', '42703'])
+
+/**
+ * Runs a query and turns every failure that is not a defect of ours into `unavailable`.
+ *
+ * @throws AppError `unavailable` when PostgreSQL is away, stalled, full, read-only or not migrated yet
+ */
+export async function fromPostgres<T>(query: PromiseLike<T>): Promise<T> {
+  try {
+    return await query
+  } catch (error) {
+    const state = sqlState(error)
+    if (state && ourFault.has(state.slice(0, 2)) && !notMigrated.has(state)) throw error
+    throw new AppError('unavailable', { cause: error })
+  }
+}
+
+/** The unique constraint that an insert or update ran into, if that is what the error says. */
+export function violatedConstraint(error: unknown): string | undefined {
+  if (sqlState(error) !== '23505') return undefined
+  return (error as { constraint?: string }).constraint
+}
+
+function sqlState(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
+}

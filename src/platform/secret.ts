@@ -1,0 +1,36 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+
+const nonceBytes = 12
+const tagBytes = 16
+
+/**
+ * Seals bytes so that only a holder of the secret can read them, as base64 of nonce, tag and ciphertext.
+ *
+ * AES-256-GCM under a key derived from the secret by HKDF-SHA256 (RFC 5869). `context` goes into the derivation and is
+ * authenticated as well, so that a sealed text moved to another place does not open there.
+ */
+export function seal(plain: Buffer, secret: string, context: string): string {
+  const nonce = randomBytes(nonceBytes)
+  const cipher = createCipheriv('aes-256-gcm', deriveKey(secret, context), nonce)
+  cipher.setAAD(Buffer.from(context))
+  const ciphertext = Buffer.concat([cipher.update(plain), cipher.final()])
+  return Buffer.concat([nonce, cipher.getAuthTag(), ciphertext]).toString('base64')
+}
+
+/** Opens what {@link seal} sealed; null when the secret, the context or the sealed text is not the one. */
+export function unseal(sealed: string, secret: string, context: string): Buffer | null {
+  const bytes = Buffer.from(sealed, 'base64')
+  if (bytes.length < nonceBytes + tagBytes) return null
+  const decipher = createDecipheriv('aes-256-gcm', deriveKey(secret, context), bytes.subarray(0, nonceBytes))
+  decipher.setAAD(Buffer.from(context))
+  decipher.setAuthTag(bytes.subarray(nonceBytes, nonceBytes + tagBytes))
+  try {
+    return Buffer.concat([decipher.update(bytes.subarray(nonceBytes + tagBytes)), decipher.final()])
+  } catch {
+    return null
+  }
+}
+
+function deriveKey(secret: string, context: string): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', secret, '', context, 32))
+}

@@ -1,0 +1,417 @@
+import { v4 } from 'uuid'
+import type { Clock } from '../platform/clock.ts'
+import { fromRedis, type Redis } from '../platform/redis.ts'
+import { seal, unseal } from '../platform/secret.ts'
+import { createKeys } from './keys.ts'
+import { createLookUp } from './look-up.ts'
+import { withScripts } from './scripts.ts'
+import {
+  decodeCard,
+  decodeReason,
+  decodeSession,
+  encodeCard,
+  encodeSession,
+  encodeTombstone,
+  judgeAccess,
+  judgeRefresh,
+  lapseOf,
+  type Card,
+  type Client,
+  type EndReason,
+  type Session,
+} from './session.ts'
+import { digestOfToken, mintPair, packPair, unpackPair, type TokenPair } from './token.ts'
+
+export type { Card, Client, EndReason, Session } from './session.ts'
+export type { TokenPair } from './token.ts'
+
+/** How long things live, in milliseconds; asked anew for each operation. */
+export interface Lives {
+  accessMs: number
+  idleMs: number
+  absoluteMs: number
+  graceMs: number
+  reuseWindowMs: number
+  perUserMax: number
+}
+
+/** What an access token opens, or why it opens nothing. `unknown` is all that a stranger is told. */
+export type AccessCheck =
+  { kind: 'live'; session: Session; card: Card | null } | { kind: 'dead'; reason: EndReason | 'unknown' }
+
+/** A session with the very text that was read; a change of it is made on condition that this text still stands. */
+export interface Held {
+  session: Session
+  json: string
+}
+
+/** What a refresh token points to. */
+export type RefreshPresented =
+  | { kind: 'unknown' }
+  | { kind: 'ended'; userId: string; sessionId: string; reason: EndReason }
+  | { kind: 'reused'; session: Session }
+  | { kind: 'usable'; held: Held }
+
+export type Refreshed =
+  | { kind: 'rotated' | 'replayed'; session: Session; pair: TokenPair }
+  | { kind: 'reused'; session: Session }
+  | { kind: 'ended'; userId: string; sessionId: string; reason: EndReason }
+
+/** A session that is no longer in its user's set, and why. */
+export interface Ended {
+  sessionId: string
+  reason: EndReason
+}
+
+export interface Opened {
+  session: Session
+  pair: TokenPair
+  /** Sessions that had to go: lapsed ones, and at the cap the one unused for longest. */
+  removed: Ended[]
+}
+
+export type Sessions = ReturnType<typeof createSessions>
+
+const lastSeenStepMs = 60_000
+const replayContext = (sessionId: string) => `latchkey refresh replay v1 ${sessionId}`
+
+/**
+ * The sessions in Redis: one set a user, and pointers into it from the digests of tokens.
+ *
+ * A token whose session is not in the set is dead, whatever else lies around; so taking an entry out is the ending of a
+ * session, and taking the key away is the ending of all. Every method throws AppError `unavailable` when Redis cannot
+ * say; none takes that for "not found".
+ */
+export function createSessions({
+  redis: connection,
+  prefix,
+  clock,
+  lives,
+}: {
+  redis: Redis
+  prefix: string
+  clock: Clock
+  lives: () => Lives
+}) {
+  const redis = withScripts(connection)
+  const keys = createKeys(prefix)
+  const lookUp = createLookUp(redis, keys)
+  const behind = new Set<Promise<unknown>>()
+  const beingSeen = new Set<string>()
+
+  /** Lets a write go on behind the answer. Its failure costs nobody anything, so it is not told. */
+  function afterwards(write: Promise<unknown>): void {
+    const done = write.catch(() => undefined).finally(() => behind.delete(done))
+    behind.add(done)
+  }
+
+  /**
+   * Checks an access token: one round trip, shared with all checks of the same turn, and no write on the path.
+   */
+  async function check(accessToken: string): Promise<AccessCheck> {
+    const accessDigest = digestOfToken(accessToken)
+    if (!accessDigest) return { kind: 'dead', reason: 'unknown' }
+    const found = await lookUp(accessDigest)
+    const pointer = parsePointer(found.pointer)
+    if (!pointer) return { kind: 'dead', reason: 'unknown' }
+    const session = found.session === null ? null : decodeSession(pointer.userId, pointer.sessionId, found.session)
+    if (!session) return { kind: 'dead', reason: await reasonOf(pointer.sessionId) }
+    const now = clock.now()
+    const verdict = judgeAccess(session, accessDigest, now)
+    if (verdict.kind === 'dead') return verdict
+    if (now - session.lastSeenAt >= lastSeenStepMs) see({ session, json: found.session! }, now)
+    return { kind: 'live', session, card: decodeCard(found.card) }
+  }
+
+  /** Notes that a session was used, at most once a minute, behind the answer; loses against any other change. */
+  function see(held: Held, now: number): void {
+    const { session } = held
+    if (beingSeen.has(session.id)) return
+    beingSeen.add(session.id)
+    const seen = { ...session, lastSeenAt: now, previous: stillCounting(session.previous, now) }
+    afterwards(swap(held, seen).finally(() => beingSeen.delete(session.id)))
+  }
+
+  async function swap(held: Held, next: Session, card?: Card): Promise<'won' | Held | null> {
+    const { userId, id } = next
+    const [won, current] = await fromRedis(
+      redis.latchkeySwap(keys.sessions(userId), id, held.json, encodeSession(next), card ? encodeCard(card) : ''),
+    )
+    if (won === 1) return 'won'
+    const session = current == null ? null : decodeSession(userId, id, current)
+    return session && { session, json: current! }
+  }
+
+  /**
+   * Opens a session and mints its first pair.
+   *
+   * The pointers are written first: a session in the set whose token leads nowhere would be worse than a pointer that
+   * leads nowhere.
+   */
+  async function open(person: {
+    userId: string
+    epoch: number
+    card: Card
+    client: Client
+    deviceName: string | null
+  }): Promise<Opened> {
+    const now = clock.now()
+    const { absoluteMs, reuseWindowMs, perUserMax } = lives()
+    const pair = mintPair()
+    const expiresAt = now + absoluteMs
+    const session: Session = {
+      id: v4(),
+      userId: person.userId,
+      epoch: person.epoch,
+      createdAt: now,
+      expiresAt,
+      deviceName: person.deviceName,
+      client: person.client,
+      previous: null,
+      ...freshPair(pair, now, expiresAt),
+    }
+    await writePointers(session, pair, now)
+    const removed = await fromRedis(
+      redis.latchkeyOpen(
+        keys.sessions(session.userId),
+        now,
+        perUserMax,
+        session.id,
+        encodeSession(session),
+        encodeCard(person.card),
+        absoluteMs + reuseWindowMs,
+      ),
+    )
+    const ended: Ended[] = []
+    for (let i = 0; i < removed.length; i += 3) {
+      const gone = { sessionId: removed[i]!, reason: removed[i + 1] as EndReason }
+      await bury(gone, decodeSession(session.userId, gone.sessionId, removed[i + 2]!), now)
+      ended.push(gone)
+    }
+    return { session, pair, removed: ended }
+  }
+
+  /** Finds what a refresh token points to, without changing anything. */
+  async function present(refreshToken: string): Promise<RefreshPresented> {
+    const refreshDigest = digestOfToken(refreshToken)
+    if (!refreshDigest) return { kind: 'unknown' }
+    const pointer = parsePointer(await fromRedis(redis.get(keys.refresh(refreshDigest))))
+    if (!pointer) return { kind: 'unknown' }
+    const held = await hold(pointer.userId, pointer.sessionId)
+    if (!held) return { kind: 'ended', ...pointer, reason: await reasonOf(pointer.sessionId) }
+    const verdict = judgeRefresh(held.session, refreshDigest, clock.now())
+    if (verdict.kind === 'dead') return { kind: 'ended', ...pointer, reason: verdict.reason }
+    if (verdict.kind === 'reused') return { kind: 'reused', session: held.session }
+    return { kind: 'usable', held }
+  }
+
+  /**
+   * Rotates the pair of a session, or hands out the same pair again to a retry.
+   *
+   * Of all that present one token at one instant, one wins the swap; the others find the state it left and are judged
+   * by that. When the swap's answer is lost its outcome is unknown, so the new pointers stay: the retry may need them.
+   */
+  async function refresh(
+    held: Held,
+    refreshToken: string,
+    { card, client }: { card: Card; client: Client },
+  ): Promise<Refreshed> {
+    const presented = digestOfToken(refreshToken)
+    const { userId, id: sessionId } = held.session
+    const pair = mintPair()
+    let pointersWritten = false
+    let standing: Held | null = held
+    while (standing) {
+      const now = clock.now()
+      const { session } = standing
+      const verdict = judgeRefresh(session, presented ?? '', now)
+      if (verdict.kind !== 'live') {
+        if (pointersWritten) await dropPointers(pair)
+        if (verdict.kind === 'dead') return { kind: 'ended', userId, sessionId, reason: verdict.reason }
+        const sealed = verdict.kind === 'replay' ? unseal(verdict.sealed, refreshToken, replayContext(sessionId)) : null
+        return sealed
+          ? { kind: 'replayed', session, pair: unpackPair(sealed) }
+          : { kind: 'reused', session: standing.session }
+      }
+      const { graceMs, reuseWindowMs } = lives()
+      const next: Session = {
+        ...session,
+        client,
+        ...freshPair(pair, now, session.expiresAt),
+        previous: {
+          accessDigest: session.access.digest,
+          accessExpiresAt: Math.min(session.access.expiresAt, now + graceMs),
+          refreshDigest: session.refreshDigest,
+          graceEndsAt: now + graceMs,
+          replay: seal(packPair(pair), refreshToken, replayContext(sessionId)),
+        },
+      }
+      if (graceMs === 0) next.previous = null
+      if (!pointersWritten) await writePointers(next, pair, now)
+      pointersWritten = true
+      const outcome: 'won' | Held | null = await swap(standing, next, card)
+      if (outcome === 'won') {
+        afterwards(redis.pexpire(keys.refresh(session.refreshDigest), reuseWindowMs))
+        return { kind: 'rotated', session: next, pair }
+      }
+      standing = outcome
+    }
+    await dropPointers(pair)
+    return { kind: 'ended', userId, sessionId, reason: await reasonOf(sessionId) }
+  }
+
+  /** Gives a session a new pair and leaves nothing of the old one alive; null when the session has ended meanwhile. */
+  async function replacePair(
+    userId: string,
+    sessionId: string,
+    { card, client }: { card: Card; client: Client },
+  ): Promise<{ session: Session; pair: TokenPair } | null> {
+    const pair = mintPair()
+    let written = false
+    for (let held = await hold(userId, sessionId); held;) {
+      const now = clock.now()
+      if (lapseOf(held.session, now)) break
+      const { expiresAt, refreshDigest } = held.session
+      const next: Session = { ...held.session, client, ...freshPair(pair, now, expiresAt), previous: null }
+      if (!written) await writePointers(next, pair, now)
+      written = true
+      const outcome: 'won' | Held | null = await swap(held, next, card)
+      if (outcome === 'won') {
+        afterwards(redis.pexpire(keys.refresh(refreshDigest), lives().reuseWindowMs))
+        return { session: next, pair }
+      }
+      held = outcome
+    }
+    if (written) await dropPointers(pair)
+    return null
+  }
+
+  /** Ends the named sessions of a user, and returns those that were there and had not lapsed. */
+  async function end(userId: string, sessionIds: string[], reason: EndReason): Promise<Session[]> {
+    if (sessionIds.length === 0) return []
+    return buryAll(userId, await fromRedis(redis.latchkeyRemove(keys.sessions(userId), ...sessionIds)), reason)
+  }
+
+  /** Ends all sessions of a user, and returns those that were there and had not lapsed. */
+  async function endAll(userId: string, reason: EndReason): Promise<Session[]> {
+    return buryAll(userId, await fromRedis(redis.latchkeyRemove(keys.sessions(userId))), reason)
+  }
+
+  async function buryAll(userId: string, removed: string[], reason: EndReason): Promise<Session[]> {
+    const now = clock.now()
+    const ended: Session[] = []
+    const burials: Promise<void>[] = []
+    for (let i = 0; i < removed.length; i += 2) {
+      const session = decodeSession(userId, removed[i]!, removed[i + 1]!)
+      const lapse = session && lapseOf(session, now)
+      burials.push(bury({ sessionId: removed[i]!, reason: lapse ?? reason }, session, now))
+      if (session && !lapse) ended.push(session)
+    }
+    await Promise.all(burials)
+    return ended
+  }
+
+  /** Leaves a tombstone that says why, for as long as a token of the session may still be shown. */
+  async function bury({ sessionId, reason }: Ended, session: Session | null, now: number): Promise<void> {
+    const { idleMs, reuseWindowMs } = lives()
+    const remainingMs = session ? Math.max(session.idleExpiresAt - now, 0) : idleMs
+    const tombstone = encodeTombstone(reason, now)
+    await fromRedis(redis.set(keys.ended(sessionId), tombstone, 'PX', remainingMs + reuseWindowMs))
+  }
+
+  /** Why a session that is not in its set ended. Without a tombstone somebody took it out by hand: `revoked`. */
+  async function reasonOf(sessionId: string): Promise<EndReason> {
+    return decodeReason(await fromRedis(redis.get(keys.ended(sessionId)))) ?? 'revoked'
+  }
+
+  /** The open sessions of a user, newest first. */
+  async function list(userId: string): Promise<Session[]> {
+    const fields = await fromRedis(redis.hgetall(keys.sessions(userId)))
+    const now = clock.now()
+    return Object.entries(fields)
+      .filter(([field]) => field !== 'user')
+      .map(([id, json]) => decodeSession(userId, id, json))
+      .filter((session): session is Session => session !== null && lapseOf(session, now) === null)
+      .toSorted((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? -1 : 1))
+  }
+
+  /** One open session of a user, or null. */
+  async function find(userId: string, sessionId: string): Promise<Session | null> {
+    const held = await hold(userId, sessionId)
+    return held && lapseOf(held.session, clock.now()) === null ? held.session : null
+  }
+
+  async function hold(userId: string, sessionId: string): Promise<Held | null> {
+    if (sessionId === 'user') return null
+    const json = await fromRedis(redis.hget(keys.sessions(userId), sessionId))
+    const session = json === null ? null : decodeSession(userId, sessionId, json)
+    return session && { session, json: json! }
+  }
+
+  /** Renames the device of an open session; null when there is no such session. */
+  async function rename(userId: string, sessionId: string, deviceName: string | null): Promise<Session | null> {
+    for (let held = await hold(userId, sessionId); held;) {
+      if (lapseOf(held.session, clock.now())) return null
+      const next = { ...held.session, deviceName }
+      const outcome: 'won' | Held | null = await swap(held, next)
+      if (outcome === 'won') return next
+      held = outcome
+    }
+    return null
+  }
+
+  /** Renews the card beside the sessions after a change of the person. */
+  async function putCard(userId: string, card: Card): Promise<void> {
+    await fromRedis(redis.latchkeyCard(keys.sessions(userId), encodeCard(card)))
+  }
+
+  function freshPair(pair: TokenPair, now: number, sessionExpiresAt: number) {
+    const { accessMs, idleMs } = lives()
+    const idleExpiresAt = Math.min(now + idleMs, sessionExpiresAt)
+    return {
+      refreshedAt: now,
+      lastSeenAt: now,
+      idleExpiresAt,
+      access: { digest: digestOfToken(pair.accessToken)!, expiresAt: Math.min(now + accessMs, idleExpiresAt) },
+      refreshDigest: digestOfToken(pair.refreshToken)!,
+    }
+  }
+
+  /** Pointers outlive their tokens, so that a late bearer is told `expired` and not `unknown`. */
+  async function writePointers(session: Session, pair: TokenPair, now: number): Promise<void> {
+    const { accessMs, reuseWindowMs } = lives()
+    const target = `${session.userId}/${session.id}`
+    const [accessDigest, refreshDigest] = [digestOfToken(pair.accessToken)!, digestOfToken(pair.refreshToken)!]
+    await fromRedis(
+      Promise.all([
+        redis.set(keys.access(accessDigest), target, 'PX', session.access.expiresAt - now + accessMs),
+        redis.set(keys.refresh(refreshDigest), target, 'PX', session.idleExpiresAt - now + reuseWindowMs),
+      ]),
+    )
+  }
+
+  async function dropPointers(pair: TokenPair): Promise<void> {
+    await fromRedis(
+      Promise.all([
+        redis.del(keys.access(digestOfToken(pair.accessToken)!)),
+        redis.del(keys.refresh(digestOfToken(pair.refreshToken)!)),
+      ]),
+    )
+  }
+
+  /** Waits for the writes that go on behind answers. */
+  async function settle(): Promise<void> {
+    await Promise.all(behind)
+  }
+
+  return { check, open, present, refresh, replacePair, end, endAll, list, find, rename, putCard, settle }
+}
+
+function stillCounting(previous: Session['previous'], now: number): Session['previous'] {
+  return previous && now < previous.graceEndsAt ? previous : null
+}
+
+function parsePointer(pointer: string | null): { userId: string; sessionId: string } | null {
+  const slash = pointer?.indexOf('/') ?? -1
+  return slash > 0 ? { userId: pointer!.slice(0, slash), sessionId: pointer!.slice(slash + 1) } : null
+}

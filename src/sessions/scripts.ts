@@ -1,0 +1,159 @@
+import type { Redis } from '../platform/redis.ts'
+
+/**
+ * The Lua of the sessions: one script for each kind of change, each on the one key of one user, so that it is atomic
+ * and runs on Redis Cluster. Only the look-up reaches over several keys; it needs a single primary.
+ *
+ * Decisions are taken in TypeScript, on what was read; a change then names what it was decided on and loses if that is
+ * no longer so. Time is an argument (milliseconds), and lives are durations.
+ */
+
+/** Shared by the scripts that keep the card: an older card never replaces a newer one. */
+const putCard = `
+local function put_card(key, card)
+  local held = redis.call('HGET', key, 'user')
+  local ok, old = pcall(cjson.decode, held or '')
+  if not ok or type(old) ~= 'table' or (tonumber(old.updated_at) or 0) <= cjson.decode(card).updated_at then
+    redis.call('HSET', key, 'user', card)
+  end
+end
+`
+
+/**
+ * Looks up many access tokens at once: pointer, session and card of each.
+ *
+ * One script for all the checks of one turn of the event loop costs Redis and us one round trip for the lot.
+ * KEYS  access:<digest> …
+ * ARGV  1 the start of a user's key, `…sessions:{`
+ * Reply three values a token: pointer | nil, session JSON | nil, card JSON | nil
+ */
+const lookUp = `
+local found = {}
+for i, key in ipairs(KEYS) do
+  local pointer = redis.call('GET', key)
+  local session, card = false, false
+  if pointer then
+    local slash = string.find(pointer, '/', 1, true)
+    if slash then
+      local held = redis.call('HMGET', ARGV[1] .. string.sub(pointer, 1, slash - 1) .. '}', string.sub(pointer, slash + 1), 'user')
+      session, card = held[1], held[2]
+    end
+  end
+  found[i * 3 - 2], found[i * 3 - 1], found[i * 3] = pointer, session, card
+end
+return found
+`
+
+/**
+ * Adds a session to its user's set, after clearing out what has lapsed and, at the cap, what was unused for longest.
+ *
+ * One step, because logins run side by side and the cap holds for all of them together.
+ * KEYS  1 sessions:{<user>}
+ * ARGV  1 now   2 cap   3 session id   4 session JSON   5 card JSON   6 life of the key (ms)
+ * Reply three values a session that was removed: id, reason, JSON
+ */
+const open = `${putCard}
+local key, now, cap = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local removed, open = {}, {}
+local function remove(id, reason, json)
+  redis.call('HDEL', key, id)
+  removed[#removed + 1], removed[#removed + 2], removed[#removed + 3] = id, reason, json
+end
+local held = redis.call('HGETALL', key)
+for i = 1, #held, 2 do
+  local id, json = held[i], held[i + 1]
+  if id ~= 'user' then
+    local ok, session = pcall(cjson.decode, json)
+    if not ok or type(session) ~= 'table' or not tonumber(session.expires_at) or not tonumber(session.idle_expires_at) then
+      remove(id, 'revoked', json)
+    elseif now >= session.expires_at then
+      remove(id, 'expired', json)
+    elseif now >= session.idle_expires_at then
+      remove(id, 'idle', json)
+    else
+      open[#open + 1] = { id = id, json = json, seen = tonumber(session.last_seen_at) or 0 }
+    end
+  end
+end
+table.sort(open, function(a, b) return a.seen < b.seen end)
+for i = 1, #open - cap + 1 do remove(open[i].id, 'evicted', open[i].json) end
+redis.call('HSET', key, ARGV[3], ARGV[4])
+put_card(key, ARGV[5])
+if redis.call('PTTL', key) < tonumber(ARGV[6]) then redis.call('PEXPIRE', key, ARGV[6]) end
+return removed
+`
+
+/**
+ * Puts a new state of a session in the place of the one it was made from, if that one still stands.
+ *
+ * Of all who refresh one token at one instant exactly one finds the state it has read; and a session that was ended
+ * meanwhile is not there any more, so no late write brings it back.
+ * KEYS  1 sessions:{<user>}
+ * ARGV  1 session id   2 JSON that was read   3 JSON to write   4 card JSON, or '' to leave the card
+ * Reply {1} | {0, JSON that stands now | nil}
+ */
+const swap = `${putCard}
+local held = redis.call('HGET', KEYS[1], ARGV[1])
+if held ~= ARGV[2] then return { 0, held } end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+if ARGV[4] ~= '' then put_card(KEYS[1], ARGV[4]) end
+return { 1 }
+`
+
+/**
+ * Takes sessions out of their user's set: those named, or all.
+ *
+ * It answers what it has removed, so that of two that end one session only one leaves its reason behind.
+ * KEYS  1 sessions:{<user>}
+ * ARGV  session ids; none: all
+ * Reply two values a session that was removed: id, JSON
+ */
+const remove = `
+local key, removed = KEYS[1], {}
+if #ARGV == 0 then
+  local held = redis.call('HGETALL', key)
+  for i = 1, #held, 2 do
+    if held[i] ~= 'user' then removed[#removed + 1], removed[#removed + 2] = held[i], held[i + 1] end
+  end
+  redis.call('DEL', key)
+else
+  for _, id in ipairs(ARGV) do
+    local json = id ~= 'user' and redis.call('HGET', key, id)
+    if json then
+      redis.call('HDEL', key, id)
+      removed[#removed + 1], removed[#removed + 2] = id, json
+    end
+  end
+  if redis.call('HLEN', key) == 1 and redis.call('HEXISTS', key, 'user') == 1 then redis.call('DEL', key) end
+end
+return removed
+`
+
+/**
+ * Renews the card of a person who has sessions open.
+ *
+ * KEYS  1 sessions:{<user>}
+ * ARGV  1 card JSON
+ */
+const card = `${putCard}
+if redis.call('EXISTS', KEYS[1]) == 1 then put_card(KEYS[1], ARGV[1]) end
+return 1
+`
+
+export interface SessionScripts {
+  latchkeyLookUp(numberOfKeys: number, ...keysThenStart: string[]): Promise<(string | null)[]>
+  latchkeyOpen(key: string, ...values: (string | number)[]): Promise<string[]>
+  latchkeySwap(key: string, ...values: (string | number)[]): Promise<[number, (string | null)?]>
+  latchkeyRemove(key: string, ...sessionIds: string[]): Promise<string[]>
+  latchkeyCard(key: string, card: string): Promise<number>
+}
+
+/** Teaches a connection the scripts; it runs them by digest and sends them again after SCRIPT FLUSH. */
+export function withScripts(redis: Redis): Redis & SessionScripts {
+  redis.defineCommand('latchkeyLookUp', { lua: lookUp })
+  redis.defineCommand('latchkeyOpen', { lua: open, numberOfKeys: 1 })
+  redis.defineCommand('latchkeySwap', { lua: swap, numberOfKeys: 1 })
+  redis.defineCommand('latchkeyRemove', { lua: remove, numberOfKeys: 1 })
+  redis.defineCommand('latchkeyCard', { lua: card, numberOfKeys: 1 })
+  return redis as Redis & SessionScripts
+}

@@ -1,0 +1,237 @@
+/**
+ * A session as it is stored, and what its stored state says about a token at a given time. Pure: no Redis here.
+ *
+ * The keys' own TTLs only clean up. What decides is the expiry inside, compared with the clock that is passed in.
+ */
+
+/** Why a session ended; the bearer of one of its tokens is told. */
+export const endReasons = [
+  'expired',
+  'idle',
+  'logged-out',
+  'logged-out-everywhere',
+  'revoked',
+  'password-changed',
+  'password-reset',
+  'reused',
+  'evicted',
+  'disabled',
+] as const
+
+export type EndReason = (typeof endReasons)[number]
+
+/** The client that holds a session, as it last showed itself. */
+export interface Client {
+  address: string | null
+  userAgent: string | null
+}
+
+/** One login on one client. Times are milliseconds since the epoch. */
+export interface Session {
+  id: string
+  userId: string
+  /** The person's session epoch when it was opened; a person whose epoch has moved on has none of these any more. */
+  epoch: number
+  createdAt: number
+  refreshedAt: number
+  lastSeenAt: number
+  idleExpiresAt: number
+  expiresAt: number
+  deviceName: string | null
+  client: Client
+  access: { digest: string; expiresAt: number }
+  refreshDigest: string
+  /** The pair before this one, while something of it still counts. */
+  previous: Previous | null
+}
+
+export interface Previous {
+  accessDigest: string
+  /** The old access token works until here, so that requests under way at a refresh are not cut off. */
+  accessExpiresAt: number
+  refreshDigest: string
+  graceEndsAt: number
+  /** The live pair, sealed under the old refresh token. */
+  replay: string
+}
+
+export type AccessVerdict = { kind: 'live'; expiresAt: number } | { kind: 'dead'; reason: 'expired' | 'idle' }
+
+/** Whether an access token that points to this session opens anything now. */
+export function judgeAccess(session: Session, accessDigest: string, now: number): AccessVerdict {
+  const lapse = lapseOf(session, now)
+  if (lapse) return { kind: 'dead', reason: lapse }
+  const expiresAt =
+    accessDigest === session.access.digest
+      ? session.access.expiresAt
+      : accessDigest === session.previous?.accessDigest
+        ? session.previous.accessExpiresAt
+        : 0
+  return now < expiresAt ? { kind: 'live', expiresAt } : { kind: 'dead', reason: 'expired' }
+}
+
+export type RefreshVerdict =
+  | { kind: 'live' }
+  | { kind: 'replay'; sealed: string }
+  | { kind: 'reused' }
+  | { kind: 'dead'; reason: 'expired' | 'idle' }
+
+/**
+ * What presenting a refresh token that points to this session means now.
+ *
+ * The direct predecessor within its grace window is a retry: its successor, being the live one, has not been used.
+ * Every other spent token is reuse (RFC 9700 §4.14.2). Reuse stays reuse: no later state of a session makes it a retry.
+ */
+export function judgeRefresh(session: Session, refreshDigest: string, now: number): RefreshVerdict {
+  const lapse = lapseOf(session, now)
+  if (lapse) return { kind: 'dead', reason: lapse }
+  if (refreshDigest === session.refreshDigest) return { kind: 'live' }
+  const { previous } = session
+  if (previous && refreshDigest === previous.refreshDigest && now < previous.graceEndsAt)
+    return { kind: 'replay', sealed: previous.replay }
+  return { kind: 'reused' }
+}
+
+/** Why a session has come to its end by itself, or null while it has not. */
+export function lapseOf(session: Session, now: number): 'expired' | 'idle' | null {
+  if (now >= session.expiresAt) return 'expired'
+  if (now >= session.idleExpiresAt) return 'idle'
+  return null
+}
+
+/** The JSON in a field of `sessions:{user}`: short enough for memory, plain enough for an operator. */
+export function encodeSession(session: Session): string {
+  const { previous } = session
+  return JSON.stringify({
+    epoch: session.epoch,
+    created_at: session.createdAt,
+    refreshed_at: session.refreshedAt,
+    last_seen_at: session.lastSeenAt,
+    idle_expires_at: session.idleExpiresAt,
+    expires_at: session.expiresAt,
+    device_name: session.deviceName ?? undefined,
+    ip: session.client.address ?? undefined,
+    user_agent: session.client.userAgent ?? undefined,
+    access: session.access.digest,
+    access_expires_at: session.access.expiresAt,
+    refresh: session.refreshDigest,
+    previous: previous
+      ? {
+          access: previous.accessDigest,
+          access_expires_at: previous.accessExpiresAt,
+          refresh: previous.refreshDigest,
+          grace_ends_at: previous.graceEndsAt,
+          replay: previous.replay,
+        }
+      : undefined,
+  })
+}
+
+/** Reads what {@link encodeSession} wrote; null for a field that is damaged, which then is no session. */
+export function decodeSession(userId: string, id: string, json: string): Session | null {
+  try {
+    const stored = JSON.parse(json) as StoredSession
+    if (!Number.isFinite(stored.expires_at) || !Number.isFinite(stored.idle_expires_at)) return null
+    return {
+      id,
+      userId,
+      epoch: stored.epoch,
+      createdAt: stored.created_at,
+      refreshedAt: stored.refreshed_at,
+      lastSeenAt: stored.last_seen_at,
+      idleExpiresAt: stored.idle_expires_at,
+      expiresAt: stored.expires_at,
+      deviceName: stored.device_name ?? null,
+      client: { address: stored.ip ?? null, userAgent: stored.user_agent ?? null },
+      access: { digest: stored.access, expiresAt: stored.access_expires_at },
+      refreshDigest: stored.refresh,
+      previous: stored.previous
+        ? {
+            accessDigest: stored.previous.access,
+            accessExpiresAt: stored.previous.access_expires_at,
+            refreshDigest: stored.previous.refresh,
+            graceEndsAt: stored.previous.grace_ends_at,
+            replay: stored.previous.replay,
+          }
+        : null,
+    }
+  } catch {
+    return null
+  }
+}
+
+interface StoredSession {
+  epoch: number
+  created_at: number
+  refreshed_at: number
+  last_seen_at: number
+  idle_expires_at: number
+  expires_at: number
+  device_name?: string
+  ip?: string
+  user_agent?: string
+  access: string
+  access_expires_at: number
+  refresh: string
+  previous?: {
+    access: string
+    access_expires_at: number
+    refresh: string
+    grace_ends_at: number
+    replay: string
+  }
+}
+
+/** The JSON of `ended:{session}`. */
+export function encodeTombstone(reason: EndReason, now: number): string {
+  return JSON.stringify({ reason, at: new Date(now).toISOString() })
+}
+
+/** Reads the reason of what {@link encodeTombstone} wrote; null when it is missing or damaged. */
+export function decodeReason(json: string | null): EndReason | null {
+  const text = json === null ? undefined : /"reason":"([a-z-]+)"/.exec(json)?.[1]
+  return endReasons.find((reason) => reason === text) ?? null
+}
+
+/** Who the person is, kept beside the sessions so that a token check needs no database. */
+export interface Card {
+  username: string | null
+  email: string
+  verified: boolean
+  role: string
+  /** When the person was last changed, in milliseconds; an older card never replaces a newer one. */
+  updatedAt: number
+}
+
+export function encodeCard(card: Card): string {
+  return JSON.stringify({
+    username: card.username ?? undefined,
+    email: card.email,
+    verified: card.verified,
+    role: card.role,
+    updated_at: card.updatedAt,
+  })
+}
+
+/** Reads what {@link encodeCard} wrote; null for a card that is missing or damaged. */
+export function decodeCard(json: string | null): Card | null {
+  if (json === null) return null
+  try {
+    const stored = JSON.parse(json) as {
+      username?: string
+      email: string
+      verified: boolean
+      role: string
+      updated_at: number
+    }
+    return {
+      username: stored.username ?? null,
+      email: stored.email,
+      verified: stored.verified,
+      role: stored.role,
+      updatedAt: stored.updated_at,
+    }
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * What may be tuned while lives are at stake, with bounds. Names carry their unit; `SETTING_<NAME>` gives the value.
+ */
+export const settingDefinitions = {
+  access_token_ttl_seconds: {
+    initial: 900,
+    min: 1,
+    max: 86_400,
+    meaning: 'How long an access token lives.',
+  },
+  session_idle_ttl_seconds: {
+    initial: 604_800,
+    min: 1,
+    max: 31_536_000,
+    meaning: 'How long a session lives after its last refresh.',
+  },
+  session_absolute_ttl_seconds: {
+    initial: 2_592_000,
+    min: 1,
+    max: 31_536_000,
+    meaning: 'How long a session lives in all; nothing moves it.',
+  },
+  refresh_grace_seconds: {
+    initial: 30,
+    min: 0,
+    max: 300,
+    meaning: 'How long a retried refresh gets the same pair again; 0 switches that off.',
+  },
+  refresh_reuse_window_seconds: {
+    initial: 86_400,
+    min: 300,
+    max: 604_800,
+    meaning: 'How long a spent refresh token is remembered, so that its reuse ends the session.',
+  },
+  sessions_per_user_max: {
+    initial: 50,
+    min: 1,
+    max: 1_000,
+    meaning: 'How many sessions one person may have; a further login ends the one unused for longest.',
+  },
+  password_min_length: {
+    initial: 8,
+    min: 8,
+    max: 64,
+    meaning: 'The fewest characters (code points) of a new password; 15 is recommended.',
+  },
+} as const satisfies Record<string, { initial: number; min: number; max: number; meaning: string }>
+
+export type SettingName = keyof typeof settingDefinitions
+export type Settings = Readonly<Record<SettingName, number>>

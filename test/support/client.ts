@@ -1,0 +1,117 @@
+import { expect } from 'chai'
+import { problemKinds, problemsOf, routes, type Route } from '../../src/http/index.ts'
+import type { ErrorCode } from '../../src/errors.ts'
+
+/** An answer of the API, read whole. */
+export interface Answer {
+  status: number
+  headers: Headers
+  text: string
+  body: Json
+}
+
+/** JSON of which a test knows the shape. */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type Json = any
+
+export interface Tokens {
+  access_token: string
+  refresh_token: string
+  session: { id: string; [member: string]: Json }
+  user: { id: string; email: string; [member: string]: Json }
+  [member: string]: Json
+}
+
+export type ApiClient = ReturnType<typeof createClient>
+
+interface Options {
+  token?: string | undefined
+  body?: unknown
+  headers?: Record<string, string>
+}
+
+/**
+ * A client of the API as anybody might write one. Each answer is held against the declared routes: its status, its body
+ * and its problem code must be ones that the route says it has.
+ */
+export function createClient(url: string) {
+  async function call(method: string, path: string, { token, body, headers }: Options = {}): Promise<Answer> {
+    const response = await fetch(url + path, {
+      method,
+      headers: {
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    const answer: Answer = {
+      status: response.status,
+      headers: response.headers,
+      text,
+      body: text === '' ? null : (JSON.parse(text) as Json),
+    }
+    mustBeDeclared(method, path, answer)
+    return answer
+  }
+
+  const post = (path: string, options?: Options) => call('POST', path, options)
+
+  return {
+    url,
+    call,
+    post,
+    get: (path: string, token?: string) => call('GET', path, { token }),
+    register: (body: Json) => post('/v1/auth/register', { body }),
+    login: (body: Json, headers?: Record<string, string>) =>
+      post('/v1/auth/login', { body, ...(headers && { headers }) }),
+    refresh: (refreshToken: string) => post('/v1/auth/refresh', { body: { refresh_token: refreshToken } }),
+    logout: (token: string) => post('/v1/auth/logout', { token }),
+    logoutAll: (token: string) => post('/v1/auth/logout-all', { token }),
+    me: (token?: string) => call('GET', '/v1/me', { token }),
+    protected: (token?: string) => call('GET', '/v1/protected', { token }),
+    sessions: (token: string) => call('GET', '/v1/sessions', { token }),
+  }
+}
+
+function mustBeDeclared(method: string, path: string, answer: Answer): void {
+  expect(answer.headers.get('x-request-id'), 'X-Request-Id').to.match(/^[0-9a-f-]{36}$/)
+  expect(answer.headers.get('cache-control')).to.equal('no-store')
+  const route = routes.find((candidate) => candidate.method === method.toLowerCase() && matches(candidate, path))
+  if (answer.status >= 400) {
+    expect(answer.headers.get('content-type')).to.equal('application/problem+json; charset=utf-8')
+    const { code, status, instance, type, title, detail } = answer.body as Record<string, string>
+    expect(Object.keys(problemKinds), 'a code of the closed list').to.include(code)
+    expect({ status: Number(status), instance, type }).to.deep.equal({
+      status: answer.status,
+      instance: answer.headers.get('x-request-id'),
+      type: `/problems/${code}`,
+    })
+    expect(title).to.be.a('string').and.not.equal('')
+    expect(detail).to.be.a('string').and.not.equal('')
+    if (route) expect(problemsOf(route), `the problems of ${method} ${path}`).to.include(code)
+  } else if (route) {
+    const schema = route.replies[answer.status as 200]
+    expect(schema, `${method} ${path} declares ${answer.status}`).to.not.equal(undefined)
+    expect(schema!.safeParse(answer.body).error?.issues, `the body of ${method} ${path}`).to.equal(undefined)
+  }
+}
+
+function matches({ path: declared }: Route, path: string): boolean {
+  return new RegExp(`^${declared.replace(/:\w+/g, '[^/]+')}$`).test(path.split('?')[0]!)
+}
+
+/** Expects a problem with this status and code, and for a 401 this reason. */
+export function expectProblem(answer: Answer, status: number, code: ErrorCode, reason?: string): void {
+  expect({ status: answer.status, code: answer.body?.code, reason: answer.body?.reason }).to.deep.equal({
+    status,
+    code,
+    reason,
+  })
+}
+
+/** The members that a problem names as invalid. */
+export function pointersOf(answer: Answer): string[] {
+  return (answer.body.errors as { pointer: string }[]).map(({ pointer }) => pointer)
+}

@@ -1,0 +1,17 @@
+import type { Clock } from '../../src/platform/clock.ts'
+
+export interface MovableClock extends Clock {
+  /** Moves the time on. */
+  pass(duration: { seconds?: number; minutes?: number; hours?: number; days?: number }): void
+}
+
+/** The real time, until a test moves it on. */
+export function movableClock(): MovableClock {
+  let aheadMs = 0
+  return {
+    now: () => Date.now() + aheadMs,
+    pass({ seconds = 0, minutes = 0, hours = 0, days = 0 }) {
+      aheadMs += (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000
+    },
+  }
+}

@@ -1,0 +1,44 @@
+import { readConfig } from '../../src/config.ts'
+import type * as serveModule from '../../src/serve.ts'
+import { createLog } from '../../src/platform/log.ts'
+import { createClient, type ApiClient } from './client.ts'
+import { movableClock, type MovableClock } from './clock.ts'
+import { databaseUrl, keyPrefix, redisUrl } from './stores.ts'
+
+export interface TestService {
+  url: string
+  client: ApiClient
+  clock: MovableClock
+  /** What was logged so far, one object a line. */
+  logged: Record<string, unknown>[]
+  close(): Promise<void>
+}
+
+/** Cheap hashes: the tests hash hundreds of passwords, and none of them is about how long that takes. */
+const cheapHashes = { ARGON2_MEMORY_KIB: '1024', ARGON2_TIME_COST: '2' }
+
+/**
+ * Starts the whole service on a free port, from the sources or, with LATCHKEY_UNDER_TEST=build, from the build.
+ *
+ * @param env variables that differ from those of a test run
+ */
+export async function startService(
+  env: Record<string, string> = {},
+  { clock = movableClock() }: { clock?: MovableClock } = {},
+): Promise<TestService> {
+  const built = process.env['LATCHKEY_UNDER_TEST'] === 'build'
+  const { serve } = (await import(built ? '../../dist/src/serve.js' : '../../src/serve.ts')) as typeof serveModule
+  const config = readConfig({
+    DATABASE_URL: databaseUrl(),
+    REDIS_URL: redisUrl(),
+    KEY_PREFIX: keyPrefix,
+    PORT: '0',
+    ...cheapHashes,
+    ...env,
+  })
+  const logged: Record<string, unknown>[] = []
+  const log = createLog('debug', { write: (line) => logged.push(JSON.parse(line) as Record<string, unknown>) })
+  const serving = await serve(config, { log, clock })
+  if (env['DATABASE_URL'] === undefined) await serving.migrated
+  return { url: serving.url, client: createClient(serving.url), clock, logged, close: () => serving.close() }
+}

@@ -1,0 +1,15 @@
+import { closeStores, openStores } from './stores.ts'
+
+/** A fresh machine may have to fetch Redis first. */
+const provisioningMs = 300_000
+
+export const mochaHooks = {
+  async beforeAll(this: Mocha.Context) {
+    this.timeout(provisioningMs)
+    await openStores()
+  },
+  async afterAll(this: Mocha.Context) {
+    this.timeout(30_000)
+    await closeStores()
+  },
+}
