@@ -145,8 +145,8 @@ export function createSignIn(deps: SignInDeps) {
       )
       for (const { sessionId, reason } of evicted)
         log('session.ended', { user_id: person.id, session_id: sessionId, reason })
-      const standing = await users.standing(person.id, session.id, person.sessionEpoch)
-      if (standing.kind === 'good') return { person: standing.person, session, pair }
+      const now = await users.findById(person.id)
+      if (now && !now.disabledAt && now.sessionEpoch === person.sessionEpoch) return { person: now, session, pair }
     } catch (error) {
       await Promise.allSettled([takeBack()])
       throw error

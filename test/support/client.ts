@@ -50,7 +50,7 @@ export function createClient(url: string) {
       status: response.status,
       headers: response.headers,
       text,
-      body: text === '' ? null : (JSON.parse(text) as Json),
+      body: text === '' ? null : JSON.parse(text),
     }
     mustBeDeclared(method, path, answer)
     return answer

@@ -11,7 +11,14 @@ export interface TestService {
   clock: MovableClock
   /** What was logged so far, one object a line. */
   logged: Record<string, unknown>[]
-  close(): Promise<void>
+  close: () => Promise<void>
+}
+
+const open = new Set<TestService>()
+
+/** Closes what a failed test left open. */
+export async function closeServices(): Promise<void> {
+  await Promise.all([...open].map((service) => service.close()))
 }
 
 /** Cheap hashes: the tests hash hundreds of passwords, and none of them is about how long that takes. */
@@ -40,5 +47,16 @@ export async function startService(
   const log = createLog('debug', { write: (line) => logged.push(JSON.parse(line) as Record<string, unknown>) })
   const serving = await serve(config, { log, clock })
   if (env['DATABASE_URL'] === undefined) await serving.migrated
-  return { url: serving.url, client: createClient(serving.url), clock, logged, close: () => serving.close() }
+  const service: TestService = {
+    url: serving.url,
+    client: createClient(serving.url),
+    clock,
+    logged,
+    close: async () => {
+      open.delete(service)
+      await serving.close()
+    },
+  }
+  open.add(service)
+  return service
 }

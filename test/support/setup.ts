@@ -1,3 +1,4 @@
+import { closeServices } from './service.ts'
 import { closeStores, openStores } from './stores.ts'
 
 /** A fresh machine may have to fetch Redis first. */
@@ -10,6 +11,7 @@ export const mochaHooks = {
   },
   async afterAll(this: Mocha.Context) {
     this.timeout(30_000)
+    await closeServices()
     await closeStores()
   },
 }

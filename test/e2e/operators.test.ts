@@ -1,0 +1,111 @@
+import { expect } from 'chai'
+import { digest } from '../../src/platform/digest.ts'
+import { expectProblem } from '../support/client.ts'
+import { aPerson, aSession, password } from '../support/people.ts'
+import { startService, type TestService } from '../support/service.ts'
+import { keyPrefix, operatorsRedis } from '../support/stores.ts'
+
+const sessionsOf = (userId: string) => `${keyPrefix}sessions:{${userId}}`
+
+describe('an operator with redis-cli', () => {
+  let service: TestService
+  before(async () => {
+    service = await startService()
+  })
+  after(() => service.close())
+
+  it('logs one session out by HDEL of its field', async () => {
+    const { client } = service
+    const someone = await aPerson(client)
+    const other = await aSession(client, someone)
+
+    expect(await operatorsRedis().hdel(sessionsOf(someone.id), someone.tokens.session.id)).to.equal(1)
+
+    expectProblem(await client.me(someone.tokens.access_token), 401, 'invalid-token', 'revoked')
+    expectProblem(await client.refresh(someone.tokens.refresh_token), 401, 'invalid-refresh-token', 'ended')
+    expect((await client.me(other.access_token)).status).to.equal(200)
+  })
+
+  it('logs a person out everywhere by DEL of the key', async () => {
+    const { client } = service
+    const someone = await aPerson(client)
+    const other = await aSession(client, someone)
+
+    expect(await operatorsRedis().del(sessionsOf(someone.id))).to.equal(1)
+
+    for (const { access_token, refresh_token } of [someone.tokens, other]) {
+      expectProblem(await client.me(access_token), 401, 'invalid-token', 'revoked')
+      expectProblem(await client.refresh(refresh_token), 401, 'invalid-refresh-token', 'ended')
+    }
+    expect((await client.login({ email: someone.email, password })).status).to.equal(200)
+  })
+
+  it('reads who is signed in, where and since when', async () => {
+    const { client } = service
+    const { id, email, tokens } = await aPerson(client, { device_name: 'Laptop' })
+
+    const fields = await operatorsRedis().hgetall(sessionsOf(id))
+
+    expect(Object.keys(fields)).to.have.members([tokens.session.id, 'user'])
+    expect(JSON.parse(fields['user']!)).to.include({ email, verified: false, role: 'user' })
+    expect(JSON.parse(fields[tokens.session.id]!)).to.include({ device_name: 'Laptop', ip: '127.0.0.1', epoch: 0 })
+  })
+
+  it('finds the session of a token by its digest', async () => {
+    const { client } = service
+    const { id, tokens } = await aPerson(client)
+    const pointer = `${id}/${tokens.session.id}`
+
+    expect(await operatorsRedis().get(`${keyPrefix}access:${digest(tokens.access_token)}`)).to.equal(pointer)
+    expect(await operatorsRedis().get(`${keyPrefix}refresh:${digest(tokens.refresh_token)}`)).to.equal(pointer)
+  })
+
+  it('finds in a tombstone why a session ended', async () => {
+    const { client } = service
+    const { tokens } = await aPerson(client)
+    await client.logout(tokens.access_token)
+
+    const tombstone = JSON.parse((await operatorsRedis().get(`${keyPrefix}ended:${tokens.session.id}`))!)
+
+    expect(tombstone.reason).to.equal('logged-out')
+    expect(Date.parse(tombstone.at)).to.be.closeTo(Date.now(), 60_000)
+  })
+
+  it('breaks nothing by writing nonsense: a damaged field is no session', async () => {
+    const { client } = service
+    const someone = await aPerson(client)
+    await operatorsRedis().hset(sessionsOf(someone.id), someone.tokens.session.id, '{"expires_at":', 'user', '[')
+
+    expectProblem(await client.me(someone.tokens.access_token), 401, 'invalid-token', 'revoked')
+    expectProblem(await client.refresh(someone.tokens.refresh_token), 401, 'invalid-refresh-token', 'ended')
+    const fresh = await aSession(client, someone)
+    expect((await client.sessions(fresh.access_token)).body.items).to.have.length(1)
+  })
+})
+
+describe('what lies in the stores', () => {
+  it('is no token, and every key has a time to live', async () => {
+    const service = await startService({ KEY_PREFIX: `${keyPrefix}at-rest:` })
+    const { client } = service
+    const someone = await aPerson(client)
+    const second = await aSession(client, someone)
+    const fresh = (await client.refresh(second.refresh_token)).body
+    await client.logout(someone.tokens.access_token)
+    const secrets = [someone.tokens, second, fresh].flatMap((pair) => [pair.access_token, pair.refresh_token])
+
+    const redis = operatorsRedis()
+    const seen: string[] = []
+    for await (const keys of redis.scanStream({ match: `${keyPrefix}at-rest:*` }) as AsyncIterable<string[]>)
+      for (const key of keys) {
+        expect(await redis.pttl(key), key).to.be.greaterThan(0)
+        const type = await redis.type(key)
+        seen.push(key, type === 'hash' ? JSON.stringify(await redis.hgetall(key)) : (await redis.get(key))!)
+      }
+
+    expect(seen.length).to.be.greaterThan(10)
+    for (const secret of [...secrets, password]) expect(seen.join('\n').toLowerCase()).to.not.include(secret)
+    for (const secret of [...secrets, password, someone.email])
+      expect(JSON.stringify(service.logged)).to.not.include(secret)
+    await service.close()
+  })
+})

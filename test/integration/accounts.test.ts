@@ -1,0 +1,174 @@
+import { expect } from 'chai'
+import knexModule, { type Knex } from 'knex'
+import { migrationSource } from '../../migrations/index.ts'
+import {
+  createAccounts,
+  createPasswords,
+  type Accounts,
+  type Caller,
+  type Passwords,
+} from '../../src/accounts/index.ts'
+import { migrate } from '../../src/platform/migrate.ts'
+import { createSessions, type Sessions } from '../../src/sessions/index.ts'
+import { movableClock } from '../support/clock.ts'
+import { password, uniqueEmail } from '../support/people.ts'
+import { connectRedis, databaseUrl, keyPrefix, redisUrl } from '../support/stores.ts'
+
+const client = { address: null, userAgent: null }
+const hour = 3_600_000
+const lives = {
+  accessMs: hour,
+  idleMs: hour,
+  absoluteMs: hour,
+  graceMs: 30_000,
+  reuseWindowMs: hour,
+  perUserMax: 50,
+}
+
+const open = { log: () => undefined, registration: 'open' as const, passwordMinLength: () => 8 }
+
+describe('a login whose password check is still running', () => {
+  let knex: Knex
+  let redis: ReturnType<typeof connectRedis>
+  let sessions: Sessions
+  let accounts: Accounts
+  /** The same accounts, whose password checks stop until they are let go. */
+  let slow: Accounts
+  let checking: PromiseWithResolvers<void>
+  let letGo: PromiseWithResolvers<void>
+
+  before(async () => {
+    await migrate(databaseUrl(), migrationSource)
+    knex = knexModule({ client: 'pg', connection: databaseUrl() })
+    redis = connectRedis(redisUrl())
+    const clock = movableClock()
+    sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives })
+    const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
+    const gated: Passwords = {
+      ...passwords,
+      async verify(hash, text) {
+        const right = await passwords.verify(hash, text)
+        checking.resolve()
+        await letGo.promise
+        return right
+      },
+    }
+    accounts = createAccounts({ ...open, knex, sessions, clock, passwords })
+    slow = createAccounts({ ...open, knex, sessions, clock, passwords: gated })
+  })
+  after(async () => {
+    redis.disconnect()
+    await knex.destroy()
+  })
+  beforeEach(() => {
+    checking = withResolvers()
+    letGo = withResolvers()
+  })
+
+  async function aPersonWhoLogsIn() {
+    const email = uniqueEmail()
+    const { person, session } = await accounts.register({ email, password, client })
+    const login = slow.logIn({ identifier: { kind: 'email', text: email }, password, client })
+    await checking.promise
+    return { person, login, caller: { userId: person.id, sessionId: session.id } }
+  }
+
+  async function refusalAfterwards(login: Promise<unknown>): Promise<unknown> {
+    letGo.resolve()
+    return refusalOf(login)
+  }
+
+  it('opens its session when nothing happens meanwhile', async () => {
+    const { person, login } = await aPersonWhoLogsIn()
+    letGo.resolve()
+
+    const { session } = await login
+
+    expect((await sessions.list(person.id)).map(({ id }) => id)).to.include(session.id)
+  })
+
+  it('leaves no session when everything is logged out meanwhile', async () => {
+    const { person, login, caller } = await aPersonWhoLogsIn()
+    await accounts.logOutEverywhere(caller)
+
+    expect(await refusalAfterwards(login)).to.include({ code: 'invalid-credentials' })
+    expect(await sessions.list(person.id)).to.deep.equal([])
+  })
+
+  it('leaves no session when the account is disabled meanwhile', async () => {
+    const { person, login, caller } = await aPersonWhoLogsIn()
+    await knex('users').where({ id: person.id }).update({ disabled_at: new Date() })
+
+    expect(await refusalAfterwards(login)).to.include({ code: 'invalid-credentials' })
+    expect((await sessions.list(person.id)).map(({ id }) => id)).to.deep.equal([caller.sessionId])
+  })
+
+  it('leaves no session when the account is deleted meanwhile', async () => {
+    const { person, login, caller } = await aPersonWhoLogsIn()
+    await knex('users').where({ id: person.id }).delete()
+
+    expect(await refusalAfterwards(login)).to.include({ code: 'invalid-credentials' })
+    expect((await sessions.list(person.id)).map(({ id }) => id)).to.deep.equal([caller.sessionId])
+  })
+})
+
+describe('what PostgreSQL knows to have ended', () => {
+  let knex: Knex
+  let redis: ReturnType<typeof connectRedis>
+  let sessions: Sessions
+  let accounts: Accounts
+
+  before(async () => {
+    await migrate(databaseUrl(), migrationSource)
+    knex = knexModule({ client: 'pg', connection: databaseUrl() })
+    redis = connectRedis(redisUrl())
+    const clock = movableClock()
+    sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives })
+    const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
+    accounts = createAccounts({ ...open, knex, sessions, clock, passwords })
+  })
+  after(async () => {
+    redis.disconnect()
+    await knex.destroy()
+  })
+
+  const endings: Record<string, (caller: Caller) => Promise<unknown>> = {
+    logout: (caller) => accounts.logOut(caller),
+    'logout everywhere': (caller) => accounts.logOutEverywhere(caller),
+  }
+  for (const [name, end] of Object.entries(endings))
+    it(`gets no new tokens, even if Redis has forgotten a ${name}`, async () => {
+      const { person, session, pair } = await accounts.register({ email: uniqueEmail(), password, client })
+      const caller = { userId: person.id, sessionId: session.id }
+      const key = `${keyPrefix}sessions:{${person.id}}`
+      const asBefore = await redis.hgetall(key)
+      await end(caller)
+      await redis.del(`${keyPrefix}ended:${session.id}`)
+      await redis.hset(key, asBefore)
+
+      const refused = await refusalOf(accounts.refresh(pair.refreshToken, client))
+
+      expect(refused).to.include({ code: 'invalid-refresh-token', reason: 'ended' })
+      expect(await sessions.check(pair.accessToken)).to.include({ kind: 'dead' })
+      expect(await sessions.list(person.id)).to.deep.equal([])
+    })
+})
+
+/** What an operation throws. */
+async function refusalOf(operation: Promise<unknown>): Promise<unknown> {
+  return operation.then(
+    () => new Error('it was not refused'),
+    (refused: unknown) => refused,
+  )
+}
+
+/** Promise.withResolvers, which Node 20 does not have. */
+function withResolvers(): PromiseWithResolvers<void> {
+  let resolve!: () => void
+  let reject!: (reason: unknown) => void
+  const promise = new Promise<void>((yes, no) => {
+    resolve = yes
+    reject = no
+  })
+  return { promise, resolve, reject }
+}
