@@ -7,6 +7,8 @@ import type { Fault } from '../errors.ts'
 
 const emailMax = 254
 const emailLocalMax = 64
+/** Asked before folding: U+212A, the Kelvin sign, folds to an ASCII k. */
+const ascii = /^[!-~]+$/
 const localPart = /^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/
 const domain = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const username = /^[a-z0-9][a-z0-9._-]{1,31}$/i
@@ -22,7 +24,7 @@ const passwordMaxCodePoints = 128
  * so that no two people hold addresses that a mail server takes for one.
  */
 export function canonicalEmail(text: string): string | null {
-  if (text.length > emailMax) return null
+  if (text.length > emailMax || !ascii.test(text)) return null
   const email = text.toLowerCase()
   const at = email.lastIndexOf('@')
   if (at < 1 || at > emailLocalMax) return null

@@ -29,7 +29,6 @@ async function answerAll(ctx: Context, next: Next, log: Log, stopping: () => boo
   ctx.set('X-Request-Id', requestId)
   ctx.set('Cache-Control', 'no-store')
   ctx.set('X-Content-Type-Options', 'nosniff')
-  if (stopping()) ctx.set('Connection', 'close')
   try {
     if (ctx.url.length > urlMaxChars) throw new AppError('uri-too-long')
     await next()
@@ -40,6 +39,7 @@ async function answerAll(ctx: Context, next: Next, log: Log, stopping: () => boo
       log(status === 503 ? 'store.failed' : 'request.failed', { request_id: requestId, ...causeOf(told) })
     send(ctx, status, body, headers, 'application/problem+json; charset=utf-8')
   }
+  if (stopping()) ctx.set('Connection', 'close')
   log('request.done', {
     request_id: requestId,
     method: ctx.method,

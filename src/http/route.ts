@@ -101,6 +101,7 @@ export function problemsOf(route: Route): ErrorCode[] {
     ...(route.body
       ? (['validation-failed', 'malformed-request', 'payload-too-large', 'unsupported-media-type'] as const)
       : []),
+    'uri-too-long',
     'unavailable',
     'internal-error',
   ]

@@ -55,19 +55,17 @@ export interface Previous {
   replay: string
 }
 
-export type AccessVerdict = { kind: 'live'; expiresAt: number } | { kind: 'dead'; reason: 'expired' | 'idle' }
+export type AccessVerdict = { kind: 'live' } | { kind: 'dead'; reason: 'expired' | 'idle' }
 
 /** Whether an access token that points to this session opens anything now. */
 export function judgeAccess(session: Session, accessDigest: string, now: number): AccessVerdict {
   const lapse = lapseOf(session, now)
   if (lapse) return { kind: 'dead', reason: lapse }
-  const expiresAt =
-    accessDigest === session.access.digest
-      ? session.access.expiresAt
-      : accessDigest === session.previous?.accessDigest
-        ? session.previous.accessExpiresAt
-        : 0
-  return now < expiresAt ? { kind: 'live', expiresAt } : { kind: 'dead', reason: 'expired' }
+  const { access, previous } = session
+  const live =
+    (accessDigest === access.digest && now < access.expiresAt) ||
+    (accessDigest === previous?.accessDigest && now < previous.accessExpiresAt)
+  return live ? { kind: 'live' } : { kind: 'dead', reason: 'expired' }
 }
 
 export type RefreshVerdict =

@@ -90,11 +90,11 @@ function mustBeDeclared(method: string, path: string, answer: Answer): void {
     })
     expect(title).to.be.a('string').and.not.equal('')
     expect(detail).to.be.a('string').and.not.equal('')
-    if (route) expect(problemsOf(route), `the problems of ${method} ${path}`).to.include(code)
+    if (route) expect(problemsOf(route), `the problems of ${method} ${route.path}`).to.include(code)
   } else if (route) {
     const schema = route.replies[answer.status as 200]
-    expect(schema, `${method} ${path} declares ${answer.status}`).to.not.equal(undefined)
-    expect(schema!.safeParse(answer.body).error?.issues, `the body of ${method} ${path}`).to.equal(undefined)
+    expect(schema, `${method} ${route.path} declares ${answer.status}`).to.not.equal(undefined)
+    expect(schema!.safeParse(answer.body).error?.issues, `the body of ${method} ${route.path}`).to.equal(undefined)
   }
 }
 

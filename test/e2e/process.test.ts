@@ -1,0 +1,130 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import net from 'node:net'
+import { expect } from 'chai'
+import { createClient } from '../support/client.ts'
+import { eventually } from '../support/eventually.ts'
+import { aPerson } from '../support/people.ts'
+import { databaseUrl, keyPrefix, redisUrl } from '../support/stores.ts'
+
+const root = new URL('../..', import.meta.url).pathname
+const command =
+  process.env['LATCHKEY_UNDER_TEST'] === 'build' ? ['dist/src/main.js'] : ['--import', 'tsx', 'src/main.ts']
+
+interface Running {
+  process: ChildProcess
+  output: () => string
+  exitCode: Promise<number | null>
+}
+
+function run(env: Record<string, string>): Running {
+  const child = spawn(process.execPath, command, {
+    cwd: root,
+    env: { PATH: process.env['PATH'], NODE_ENV: 'production', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  return {
+    process: child,
+    output: () => output,
+    exitCode: once(child, 'close').then(([code]) => code as number | null),
+  }
+}
+
+describe('the process', function () {
+  this.timeout(30_000)
+  const children: Running[] = []
+  const start = (env: Record<string, string> = {}) => {
+    const running = run({
+      DATABASE_URL: databaseUrl(),
+      REDIS_URL: redisUrl(),
+      KEY_PREFIX: keyPrefix,
+      PORT: '0',
+      ...env,
+    })
+    children.push(running)
+    return running
+  }
+  after(() => {
+    for (const { process: child } of children) child.kill('SIGKILL')
+  })
+
+  /** The address that the started service logs, once it is ready. */
+  async function urlOf({ output }: Running): Promise<string> {
+    return eventually(async () => {
+      const url = /"address":"([^"]+)"/.exec(output())?.[1]
+      expect((await fetch(`${url}/health/ready`)).status).to.equal(200)
+      return url!
+    }, 20_000)
+  }
+
+  it('serves, logs JSON lines, and ends with 0 on SIGTERM', async () => {
+    const running = start()
+    const url = await urlOf(running)
+    const { tokens } = await aPerson(createClient(url))
+    expect((await createClient(url).me(tokens.access_token)).status).to.equal(200)
+
+    running.process.kill('SIGTERM')
+
+    expect(await running.exitCode).to.equal(0)
+    const events = running
+      .output()
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { event: string }).event)
+    expect(events).to.include.members(['service.started', 'account.registered', 'service.stopping', 'service.stopped'])
+  })
+
+  it('answers what is under way when SIGTERM comes, and takes no more', async () => {
+    const running = start()
+    const url = new URL(await urlOf(running))
+    const body = JSON.stringify({ email: 'nobody@example.com', password: 'whatever it is' })
+    const socket = net.connect(Number(url.port), url.hostname)
+    await once(socket, 'connect')
+    socket.write(
+      `POST /v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`,
+    )
+    socket.write(body.slice(0, 10))
+    // The head must have been read before the signal; another request on a connection of its own tells that it was.
+    await fetch(`${url.origin}/health/live`)
+
+    running.process.kill('SIGTERM')
+    await eventually(() => expect(running.output()).to.include('service.stopping'))
+    socket.write(body.slice(10))
+    let answer = ''
+    for await (const chunk of socket as AsyncIterable<Buffer>) answer += chunk.toString()
+
+    expect(answer).to.include('HTTP/1.1 401').and.include('Connection: close')
+    expect(await running.exitCode).to.equal(0)
+  })
+
+  it('keeps its sessions over a restart', async () => {
+    const first = start()
+    const { tokens } = await aPerson(createClient(await urlOf(first)))
+    const ended = await aPerson(createClient(await urlOf(first)))
+    await createClient(await urlOf(first)).logout(ended.tokens.access_token)
+    first.process.kill('SIGKILL')
+    await first.exitCode
+
+    const client = createClient(await urlOf(start()))
+
+    expect((await client.me(tokens.access_token)).status).to.equal(200)
+    expect((await client.me(ended.tokens.access_token)).status).to.equal(401)
+  })
+
+  it('says everything that is wrong with its configuration and ends with 1', async () => {
+    const running = start({ DATABASE_URL: '', PORT: 'http', LOG_LEVEL: 'loud' })
+
+    expect(await running.exitCode).to.equal(1)
+    for (const name of ['DATABASE_URL', 'PORT', 'LOG_LEVEL']) expect(running.output()).to.include(name)
+  })
+
+  it('says that the port is taken and ends with 1', async () => {
+    const taken = new URL(await urlOf(start())).port
+    const running = start({ PORT: taken })
+
+    expect(await running.exitCode).to.equal(1)
+    expect(running.output()).to.include(`EADDRINUSE`).and.include(taken)
+  })
+})

@@ -1,0 +1,75 @@
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { ConfigError, readConfig, settingVariable, variables } from '../../src/config.ts'
+import { settingDefinitions, type SettingName } from '../../src/settings/index.ts'
+
+const needed = { DATABASE_URL: 'postgres://localhost/latchkey', REDIS_URL: 'redis://localhost' }
+
+function complaintsOf(env: NodeJS.ProcessEnv): string {
+  try {
+    readConfig(env)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message
+    throw error
+  }
+  return ''
+}
+
+describe('the configuration', () => {
+  it('needs the two stores and nothing else', () => {
+    expect(readConfig(needed)).to.include({
+      host: '127.0.0.1',
+      port: 3000,
+      keyPrefix: 'latchkey:',
+      registration: 'open',
+    })
+    expect(complaintsOf({})).to.include('DATABASE_URL must be set').and.include('REDIS_URL must be set')
+  })
+
+  it('complains about everything at once and repeats no value', () => {
+    const complaints = complaintsOf({
+      DATABASE_URL: 'mysql://root:hunter2@localhost',
+      REDIS_URL: 'http://hunter2',
+      PORT: '70000',
+      REGISTRATION: 'hunter2',
+      LOG_LEVEL: 'loud',
+      KEY_PREFIX: 'no blanks',
+      SETTING_ACCESS_TOKEN_TTL_SECONDS: '1.5',
+      SETTING_UNKNOWN: '1',
+    })
+
+    for (const name of [
+      'DATABASE_URL',
+      'REDIS_URL',
+      'PORT',
+      'REGISTRATION must be one of open, closed',
+      'LOG_LEVEL',
+      'KEY_PREFIX',
+      'SETTING_ACCESS_TOKEN_TTL_SECONDS must be a whole number from 1 to 86400',
+      'SETTING_UNKNOWN is no setting',
+    ])
+      expect(complaints).to.include(name)
+    for (const value of ['hunter2', '70000', 'loud', '1.5']) expect(complaints).to.not.include(value)
+  })
+
+  it('takes an empty variable for one that is not set', () => {
+    expect(readConfig({ ...needed, PORT: '', SETTING_REFRESH_GRACE_SECONDS: '' })).to.include({ port: 3000 })
+  })
+
+  it('keeps every setting within its bounds', () => {
+    const names = fc.constantFrom(...(Object.keys(settingDefinitions) as SettingName[]))
+    fc.assert(
+      fc.property(names, fc.integer({ min: -10, max: 100_000_000 }), (name, value) => {
+        const { min, max } = settingDefinitions[name]
+        const env = { ...needed, [settingVariable(name)]: String(value) }
+        if (value >= min && value <= max) expect(readConfig(env).settings[name]).to.equal(value)
+        else expect(complaintsOf(env)).to.include(`from ${min} to ${max}`)
+      }),
+    )
+  })
+
+  it('accepts each of its own defaults', () => {
+    const defaults = Object.entries(variables).map(([name, { initial }]) => [name, initial ?? undefined])
+    expect(readConfig({ ...Object.fromEntries(defaults), ...needed })).to.deep.equal(readConfig(needed))
+  })
+})

@@ -1,0 +1,76 @@
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { isAmbiguous } from '../../src/http/json.ts'
+import { createLog } from '../../src/platform/log.ts'
+import { seal, unseal } from '../../src/platform/secret.ts'
+
+describe('a sealed text', () => {
+  const bytes = fc.uint8Array().map((array) => Buffer.from(array))
+
+  it('opens for the secret and the context it was sealed for', () => {
+    fc.assert(
+      fc.property(bytes, fc.string(), fc.string(), (plain, secret, context) => {
+        expect(unseal(seal(plain, secret, context), secret, context)?.equals(plain)).to.equal(true)
+      }),
+    )
+  })
+
+  it('opens for nothing else', () => {
+    const sealed = seal(Buffer.from('the pair'), 'secret', 'session 1')
+    const bent = Buffer.from(sealed, 'base64')
+    bent[bent.length - 1]! ^= 1
+    expect(unseal(sealed, 'Secret', 'session 1')).to.equal(null)
+    expect(unseal(sealed, 'secret', 'session 2')).to.equal(null)
+    expect(unseal(bent.toString('base64'), 'secret', 'session 1')).to.equal(null)
+    for (const text of ['', 'AA==', 'no base64']) expect(unseal(text, 'secret', 'session 1')).to.equal(null)
+  })
+
+  it('is another one each time', () => {
+    const once = seal(Buffer.from('the pair'), 'secret', 'session 1')
+    expect(seal(Buffer.from('the pair'), 'secret', 'session 1')).to.not.equal(once)
+    expect(once).to.not.include(Buffer.from('the pair').toString('base64').slice(0, 8))
+  })
+})
+
+describe('a JSON text', () => {
+  it('is ambiguous when an object has a member twice, at any depth and in any spelling', () => {
+    for (const json of ['{"a":1,"a":2}', '{"a":{"b":1,"b":1}}', '[{"a":1,"a":1}]', '{"a":1,"\\u0061":2}'])
+      expect(isAmbiguous(json), json).to.equal(true)
+    expect(isAmbiguous('{"a":{"a":1},"b":[{"a":1},{"a":1}],"c":"a\\":{","d":"}"}')).to.equal(false)
+  })
+
+  it('is fine when it was written by JSON.stringify', () => {
+    fc.assert(
+      fc.property(fc.json({ maxDepth: 5 }), (json) => {
+        expect(isAmbiguous(json)).to.equal(false)
+      }),
+    )
+  })
+
+  it('is refused when it is absurdly deep', () => {
+    expect(isAmbiguous(`${'['.repeat(16)}${']'.repeat(16)}`)).to.equal(false)
+    expect(isAmbiguous(`${'['.repeat(17)}${']'.repeat(17)}`)).to.equal(true)
+  })
+})
+
+describe('the log', () => {
+  const linesAt = (level: 'info' | 'debug') => {
+    const lines: string[] = []
+    const log = createLog(level, { write: (line) => lines.push(line) })
+    log('service.started', { address: 'http://127.0.0.1:3000\r\nforged' })
+    log('request.done', { status: 200 })
+    return lines
+  }
+
+  it('writes one JSON line an event, in UTC', () => {
+    const [line = ''] = linesAt('info')
+    expect(line.trimEnd()).to.not.match(/[\r\n]/)
+    expect(JSON.parse(line)).to.include({ level: 'info', event: 'service.started' })
+    expect(JSON.parse(line).time).to.match(/Z$/)
+  })
+
+  it('keeps to its level', () => {
+    expect(linesAt('info')).to.have.length(1)
+    expect(linesAt('debug')).to.have.length(2)
+  })
+})
