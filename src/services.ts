@@ -45,7 +45,7 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     sessions,
     clock,
     version: packageJson.version,
-    readiness: createReadiness({ redis, knex, migrated: () => migrated, clock, log }),
+    readiness: createReadiness({ redis, keyPrefix: config.keyPrefix, knex, migrated: () => migrated, log }),
     markMigrated: () => {
       migrated = true
     },

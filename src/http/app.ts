@@ -55,7 +55,12 @@ function causeOf({ cause }: AppError): LogFields {
   const { code } = cause as { code?: unknown }
   return {
     error: typeof code === 'string' ? `${cause.name} ${code}` : cause.name,
-    ...(cause.stack && { stack: cause.stack.slice(cause.stack.indexOf('\n    at ') + 1) }),
+    ...(cause.stack && {
+      stack: cause.stack
+        .split('\n')
+        .filter((line) => line.startsWith('    at '))
+        .join('\n'),
+    }),
   }
 }
 

@@ -5,13 +5,13 @@ export interface MovableClock extends Clock {
   pass(duration: { seconds?: number; minutes?: number; hours?: number; days?: number }): void
 }
 
-/** The real time, until a test moves it on. */
+/** A clock that stands still until a test moves it on. */
 export function movableClock(): MovableClock {
-  let aheadMs = 0
+  let now = Date.now()
   return {
-    now: () => Date.now() + aheadMs,
+    now: () => now,
     pass({ seconds = 0, minutes = 0, hours = 0, days = 0 }) {
-      aheadMs += (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000
+      now += (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000
     },
   }
 }
