@@ -13,7 +13,6 @@ export const logEvents = {
     level: 'warn',
     meaning: 'Redis has an eviction policy other than `noeviction`: a full Redis would sign people out.',
   },
-  'postgres.lost': { level: 'error', meaning: 'PostgreSQL could not be reached or did not answer in time.' },
   'store.failed': { level: 'error', meaning: 'A store answered with an error; the caller was told 503.' },
   'request.done': { level: 'debug', meaning: 'A request was answered.' },
   'request.failed': { level: 'error', meaning: 'A defect: a request ended in 500.' },

@@ -1,0 +1,286 @@
+import { spawnSync } from 'node:child_process'
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { randomUUID } from 'node:crypto'
+import { expect } from 'chai'
+import knexModule, { type Knex } from 'knex'
+import type { Redis } from 'ioredis'
+import { discard, provide, startRedis, stateDir, type Service } from '../../dev/stores.ts'
+import { settingDefinitions } from '../../src/settings/index.ts'
+import {
+  blocksOf,
+  differenceFromShown,
+  openShell,
+  readDocument,
+  stepsOf,
+  tableBelow,
+  type Shell,
+} from '../support/documentation.ts'
+import type { Answer, ApiClient, Tokens } from '../support/client.ts'
+import { eventually } from '../support/eventually.ts'
+import { aPerson, aSession } from '../support/people.ts'
+import { startService, type TestService } from '../support/service.ts'
+import { connectRedis, databaseUrl, keyPrefix, operatorsRedis, withDatabase } from '../support/stores.ts'
+
+/**
+ * What the README shows is run here as it is printed. Run are the blocks marked `sh`, in one shell from the first to the
+ * last, and `sql`. Blocks marked `console` (npm start, npm test, production, development) are not.
+ */
+
+const readme = readDocument('README.md')
+const shells = ['bash', 'sh', 'zsh'].filter((name) => spawnSync(name, ['-c', ':']).status === 0)
+
+for (const name of shells) {
+  describe(`the commands of the README, pasted into ${name}`, () => {
+    const steps = stepsOf(readme)
+    let machine: Machine
+    let pasted = 0
+
+    before(async function () {
+      this.timeout(120_000)
+      machine = await aFreshMachine(name)
+    })
+    after(() => machine.close())
+
+    for (const { script, line, shown } of steps) {
+      it(`print what is shown, line ${line}: ${script.split('\n')[0]}`, async () => {
+        const { exitCode, said } = await machine.shell.paste(script)
+
+        const difference = differenceFromShown(said, shown)
+        if (difference !== null) expect.fail(difference)
+        expect(exitCode).to.equal(0)
+        pasted += 1
+      })
+    }
+
+    it('are run, every one', () => {
+      const printed = blocksOf(readme).filter(({ language }) => language === 'sh').length
+      expect(pasted).to.equal(printed).and.be.greaterThan(10)
+    })
+
+    it('show nothing that no command has printed', () => {
+      const shown = blocksOf(readme).filter(({ language }) => ['json', 'text'].includes(language)).length
+      expect(steps.filter((step) => step.shown)).to.have.length(shown)
+    })
+
+    it('find a person in PostgreSQL by the printed query', async () => {
+      const queries = blocksOf(readme).filter(({ language }) => language === 'sql')
+      expect(queries).to.have.length(1)
+
+      const { rows } = (await machine.knex.raw(queries[0]!.text)) as { rows: { id: string }[] }
+      const { said } = await machine.shell.paste(`printf '%s\\n' "$USER_ID"`)
+      expect(rows).to.deep.equal([{ id: said.trim() }])
+    })
+
+    it('leave keys in Redis that the README lists, of the listed type, each with an expiry', async () => {
+      const listed = tableBelow(readme, 'Keys').map(([key, type]) => ({
+        form: new RegExp(`^${key!.replaceAll('`', '').replaceAll(/<[a-z ]+>/g, '[0-9a-f-]+')}$`),
+        type: type!.toLowerCase(),
+      }))
+      const keys = await machine.redis.keys('*')
+      const seen = new Set<RegExp>()
+      for (const key of keys) {
+        const listing = listed.find(({ form }) => form.test(key))
+        expect(listing, key).to.not.equal(undefined)
+        expect(await machine.redis.type(key), key).to.equal(listing!.type)
+        expect(await machine.redis.ttl(key), key).to.be.greaterThan(0)
+        seen.add(listing!.form)
+      }
+      expect(seen.size, 'listed keys that were there').to.equal(listed.length)
+    })
+
+    it('leave no token in Redis, in no key and no value', async () => {
+      const { said } = await machine.shell.paste(`printf '%s\\n' "$ACCESS" "$REFRESH" "$PHONE" "$LAPTOP"`)
+      const stored: unknown[] = []
+      for (const key of await machine.redis.keys('*'))
+        stored.push(key, key.includes(':sessions:') ? await machine.redis.hgetall(key) : await machine.redis.get(key))
+
+      for (const token of said.trim().split('\n')) {
+        expect(token).to.match(/^[0-9a-f-]{36}$/)
+        expect(JSON.stringify(stored)).to.not.include(token)
+      }
+    })
+  })
+}
+
+describe('what the README says of sessions', () => {
+  let service: TestService
+  let client: ApiClient
+  before(async () => {
+    service = await startService({ SETTING_SESSIONS_PER_USER_MAX: '3' })
+    client = service.client
+  })
+  after(() => service.close())
+
+  it('holds for how long keys live', async () => {
+    const redis = operatorsRedis()
+    const seconds = (name: keyof typeof settingDefinitions) => settingDefinitions[name].initial
+    const lives: Record<string, number> = {
+      sessions: seconds('session_absolute_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
+      access: 2 * seconds('access_token_ttl_seconds'),
+      refresh: seconds('session_idle_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
+      ended: seconds('session_idle_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
+    }
+    const person = await aPerson(client)
+    const pointers = async (part: string) => {
+      const keys = await redis.keys(`${keyPrefix}${part}:*`)
+      const targets = await redis.mget(keys)
+      return keys.filter((_, i) => targets[i]!.startsWith(person.id))
+    }
+    const [first] = await pointers('refresh')
+    const fresh = (await client.refresh(person.tokens.refresh_token)).body as Tokens
+    const second = (await pointers('refresh')).find((key) => key !== first)!
+    await aSession(client, person)
+    await client.logout(fresh.access_token)
+    const measured: Record<string, number> = {
+      sessions: await redis.ttl(`${keyPrefix}sessions:{${person.id}}`),
+      access: await redis.ttl((await pointers('access'))[0]!),
+      refresh: await redis.ttl(second),
+      ended: await redis.ttl(`${keyPrefix}ended:${fresh.session.id}`),
+    }
+
+    for (const [key, , , said] of tableBelow(readme, 'Keys')) {
+      const part = /:(\w+):/.exec(key!)![1]!
+      expect(measured[part], part).to.be.closeTo(lives[part]!, 5)
+      expect(said, part).to.include(inWords(lives[part]!))
+    }
+    await eventually(async () =>
+      expect(await redis.ttl(first!)).to.be.closeTo(seconds('refresh_reuse_window_seconds'), 5),
+    )
+  })
+
+  it('holds for the reasons of a refused refresh', async () => {
+    const reused = await aPerson(client)
+    const next = (await client.refresh(reused.tokens.refresh_token)).body as Tokens
+    await client.refresh(next.refresh_token)
+    const ended = await aPerson(client)
+    await client.logout(ended.tokens.access_token)
+    const expired = await aPerson(client)
+    const answers = [
+      await client.refresh(randomUUID()),
+      await client.refresh(reused.tokens.refresh_token),
+      await client.refresh(ended.tokens.refresh_token),
+    ]
+    service.clock.pass({ days: 7 })
+    answers.push(await client.refresh(expired.tokens.refresh_token))
+
+    const given = answers.map(({ status, body }) => (status === 401 ? `\`${body.reason}\`` : status))
+    const listed = tableBelow(readme, 'Why a refresh token is refused').map(([reason]) => reason)
+    expect(given).to.have.members(listed)
+  })
+
+  /** What happens to the session `mine`, and by which token the outcome is seen; all others are the person's further ones. */
+  const events: Record<string, (mine: Tokens, person: { email: string; password: string }) => Promise<Answer>> = {
+    '`POST /v1/auth/logout`': (mine) => client.logout(mine.access_token),
+    '`POST /v1/auth/logout-all`': (mine) => client.logoutAll(mine.access_token),
+    '`DELETE /v1/sessions/:id` of this session': (mine) =>
+      client.call('DELETE', `/v1/sessions/${mine.session.id}`, { token: mine.access_token }),
+    '`POST /v1/sessions/revoke-others`': (mine) =>
+      client.post('/v1/sessions/revoke-others', { token: mine.access_token }),
+    '`POST /v1/auth/tokens`': async (mine) => {
+      const answer = await client.post('/v1/auth/tokens', { token: mine.access_token })
+      expect((await client.me(mine.access_token)).body.reason).to.equal('expired')
+      mine.access_token = answer.body.access_token
+      return answer
+    },
+    'A spent refresh token is used again': async (mine) => {
+      const second = (await client.refresh(mine.refresh_token)).body as Tokens
+      const third = (await client.refresh(second.refresh_token)).body as Tokens
+      await client.refresh(mine.refresh_token)
+      mine.access_token = third.access_token
+      return client.me(third.access_token)
+    },
+    'A login when there are 50 sessions already': async (mine, { email, password }) => {
+      service.clock.pass({ seconds: 1 })
+      const third = (await client.login({ email, password })).body as Tokens
+      service.clock.pass({ seconds: 1 })
+      const answer = await client.login({ email, password })
+      expect((await client.me(mine.access_token)).body.reason).to.equal('evicted')
+      mine.access_token = answer.body.access_token
+      expect((await client.me(third.access_token)).status).to.equal(200)
+      return answer
+    },
+  }
+
+  it('holds for what ends what', async () => {
+    const rows = tableBelow(readme, 'What ends what')
+    expect(rows.map(([event]) => event)).to.deep.equal(Object.keys(events))
+    for (const [event, this_, others, reason] of rows as [string, string, string, string][]) {
+      const person = await aPerson(client)
+      const mine = person.tokens
+      service.clock.pass({ seconds: 1 })
+      const other = await aSession(client, person)
+
+      await events[event]!(mine, person)
+
+      const seen = [await client.me(mine.access_token), await client.me(other.access_token)]
+      expect(seen.map(({ status }) => status, event)).to.deep.equal([
+        this_.startsWith('stay') ? 200 : 401,
+        others === 'end' ? 401 : 200,
+      ])
+      for (const { status, body } of seen) if (status === 401) expect(`\`${body.reason}\``, event).to.equal(reason)
+    }
+  })
+})
+
+function inWords(seconds: number): string {
+  return seconds >= 172_800 ? `${seconds / 86_400} d` : seconds >= 7200 ? `${seconds / 3600} h` : `${seconds / 60} min`
+}
+
+interface Machine {
+  shell: Shell
+  redis: Redis
+  knex: Knex
+  close(): Promise<void>
+}
+
+/**
+ * A machine on which somebody has just typed `npm start`: to the shell the service is at 127.0.0.1:3000 and its Redis in
+ * `.data/`, wherever they really are.
+ */
+async function aFreshMachine(shellName: string): Promise<Machine> {
+  const home = fs.mkdtempSync(path.join(os.tmpdir(), 'latchkey-readme-'))
+  const state = path.join(stateDir(`test-${process.pid}`), `readme-${shellName}`)
+  const bin = path.dirname(await provide('curl'))
+  await provide('redis-cli')
+  const store: Service = await startRedis({ dir: state, ephemeral: true })
+  const socket = store.url.slice('unix:'.length)
+
+  const databaseName = `latchkey_readme_${process.pid}_${shellName}`
+  const admin = knexModule({ client: 'pg', connection: databaseUrl(), pool: { min: 0, max: 1 } })
+  await admin.raw('create database ??', [databaseName])
+  const ownDatabase = withDatabase(databaseUrl(), databaseName)
+  const service = await startService(
+    { DATABASE_URL: ownDatabase, REDIS_URL: store.url, KEY_PREFIX: '' },
+    { clock: { now: () => Date.now(), pass: () => undefined } }, // one that goes by itself, as a reader's does
+  )
+  await eventually(async () => expect((await service.client.get('/health/ready')).status).to.equal(200))
+
+  fs.mkdirSync(path.join(home, '.data'))
+  fs.symlinkSync(bin, path.join(home, '.data/bin'))
+  fs.symlinkSync(socket, path.join(home, '.data/redis.sock'))
+  const { port } = new URL(service.url)
+  fs.writeFileSync(path.join(home, '.curlrc'), `connect-to = "127.0.0.1:3000:127.0.0.1:${port}"\n`)
+  const env = { PATH: `${bin}:${process.env['PATH']}`, HOME: home, CURL_HOME: home, LC_ALL: 'C' }
+
+  const shell = openShell(shellName, { cwd: home, env })
+  const redis = connectRedis(store.url)
+  const knex = knexModule({ client: 'pg', connection: ownDatabase, pool: { min: 0, max: 1 } })
+  return {
+    shell,
+    redis,
+    knex,
+    async close() {
+      await shell.close()
+      redis.disconnect()
+      await knex.destroy()
+      await service.close()
+      await admin.raw('drop database ?? with (force)', [databaseName])
+      await admin.destroy()
+      await discard(state)
+      if (fs.readdirSync(path.dirname(state)).length === 0) fs.rmdirSync(path.dirname(state))
+      fs.rmSync(home, { recursive: true, force: true })
+    },
+  }
+}

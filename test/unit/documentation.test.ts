@@ -1,0 +1,200 @@
+import fs from 'node:fs'
+import path from 'node:path'
+import { expect } from 'chai'
+import { readConfig, variables } from '../../src/config.ts'
+import { problemKinds, routes, type Route } from '../../src/http/index.ts'
+import { problemOf } from '../../src/http/problems.ts'
+import { logEvents } from '../../src/platform/log.ts'
+import { createKeys } from '../../src/sessions/keys.ts'
+import { encodeCard, encodeSession, endReasons, type Session } from '../../src/sessions/session.ts'
+import { blocksOf, brokenLink, documents, linksOf, readDocument, tableBelow } from '../support/documentation.ts'
+
+const readme = readDocument('README.md')
+const src = path.resolve(import.meta.dirname, '../../src')
+const code = (text: string) => `\`${text}\``
+
+describe('the README', () => {
+  it('lists every variable with its default and meaning, and no other', () => {
+    const declared = Object.entries(variables).map(([name, { initial, meaning }]) => [
+      code(name),
+      initial === null ? 'must be set' : code(initial),
+      meaning,
+    ])
+
+    expect(tableBelow(readme, 'Variables')).to.deep.equal(declared)
+  })
+
+  it('lists every endpoint with its token, body and answers, and no other', () => {
+    expect(tableBelow(readme, 'Endpoints')).to.deep.equal(routes.map(endpointRow))
+  })
+
+  it('lists every problem code with its status and words, and no other', () => {
+    const declared = Object.entries(problemKinds).map(([name, { status, title, detail }]) => [
+      code(name),
+      String(status),
+      title,
+      detail,
+    ])
+
+    expect(tableBelow(readme, 'Problem codes')).to.deep.equal(declared)
+  })
+
+  it('lists every reason of a dead access token with what its bearer is told, and no other', () => {
+    const told = ['unknown', ...endReasons].map((reason) => [
+      code(reason),
+      problemOf({ code: 'invalid-token', reason, faults: undefined, checks: undefined }, '').body['detail'],
+    ])
+
+    const shown = tableBelow(readme, 'Why an access token is refused').map(([reason, detail]) => [reason, detail])
+    expect(shown).to.deep.equal(told)
+  })
+
+  it('lists every log event with its level and meaning, and no other', () => {
+    const declared = Object.entries(logEvents).map(([event, { level, meaning }]) => [code(event), level, meaning])
+
+    expect(tableBelow(readme, 'Log events')).to.deep.equal(declared)
+  })
+
+  it('lists every Redis key by its name, and no other', () => {
+    const keys = createKeys(variables['KEY_PREFIX']!.initial!)
+    const { sessionsStart, sessions, access, refresh, ended, ...others } = keys
+    expect(others).to.deep.equal({})
+    expect(sessions('')).to.equal(`${sessionsStart}}`)
+
+    expect(tableBelow(readme, 'Keys').map(([name]) => name)).to.deep.equal([
+      code(sessions('<user id>')),
+      code(access('<digest>')),
+      code(refresh('<digest>')),
+      code(ended('<session id>')),
+    ])
+  })
+
+  it('lists every member of a stored session and of a card, and no other', () => {
+    expect(membersOf('What a session holds')).to.deep.equal(namesIn(JSON.parse(encodeSession(wholeSession))))
+    const card = { username: 'ada', email: 'ada@example.com', verified: true, role: 'user', updatedAt: 0 }
+    expect(membersOf('What the card holds')).to.deep.equal(namesIn(JSON.parse(encodeCard(card))))
+  })
+
+  it('marks each block with a kind that is known, so that none escapes being run', () => {
+    for (const { language, line } of blocksOf(readme))
+      expect(['sh', 'json', 'text', 'sql', 'console'], `README.md, line ${line}`).to.include(language)
+  })
+})
+
+describe('.env.example', () => {
+  const example = readDocument('.env.example')
+
+  it('has every variable, commented out, below its meaning and with its default', () => {
+    const entries = [...example.matchAll(/^# (.+)\n# ?([A-Z0-9_]+)=(.*)$/gm)].map(([, meaning, name, value]) => [
+      name,
+      value,
+      meaning,
+    ])
+    const declared = Object.entries(variables).map(([name, { initial, meaning }]) => [
+      name,
+      initial ?? required[name as 'REDIS_URL'],
+      meaning,
+    ])
+
+    expect(entries).to.deep.equal(declared)
+    expect(example.split('\n').filter((line) => line !== '' && !line.startsWith('#'))).to.deep.equal([])
+  })
+
+  it('changes nothing but the addresses of the stores when all of it is taken', () => {
+    const taken = Object.fromEntries(
+      [...example.matchAll(/^#([A-Z0-9_]+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]),
+    )
+
+    expect(readConfig(taken)).to.deep.equal(readConfig(required))
+  })
+})
+
+describe('the documents', () => {
+  it('link only to files and headings that exist', () => {
+    const broken = documents().flatMap((place) =>
+      linksOf(readDocument(place)).flatMap((target) => brokenLink(place, target) ?? []),
+    )
+
+    expect(broken).to.deep.equal([])
+  })
+
+  it('have blocks to paste in the README only, where they are run', () => {
+    const elsewhere = documents()
+      .filter((place) => place !== 'README.md')
+      .filter((place) => blocksOf(readDocument(place)).some(({ language }) => language === 'sh'))
+
+    expect(elsewhere, 'documents with sh blocks; commands that no test runs are marked console').to.deep.equal([])
+  })
+
+  it('name every room of the house on its map', () => {
+    const map = readDocument('src/README.md')
+    const rooms = fs
+      .readdirSync(src, { withFileTypes: true })
+      .filter(({ name }) => name !== 'README.md')
+      .map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name))
+
+    const named = tableBelow(map, 'Rooms').map(([name]) => name!.replaceAll('`', ''))
+    expect(named.toSorted()).to.deep.equal(rooms.toSorted())
+  })
+
+  it('mention no function on the map that the sources do not have', () => {
+    const sources = fs
+      .readdirSync(src, { recursive: true, encoding: 'utf8' })
+      .filter((place) => place.endsWith('.ts'))
+      .map((place) => fs.readFileSync(path.join(src, place), 'utf8'))
+      .join('\n')
+    const called = [...readDocument('src/README.md').matchAll(/`(?:\w+\.)?(\w+)\(\)`/g)].map(([, name]) => name!)
+
+    expect(called).to.not.have.length(0)
+    expect(called.filter((name) => !new RegExp(`\\b${name}\\b`).test(sources))).to.deep.equal([])
+  })
+})
+
+/** What the examples say for the two variables that have no default. */
+const required = {
+  DATABASE_URL: 'postgres://latchkey:secret@localhost:5432/latchkey',
+  REDIS_URL: 'redis://localhost:6379',
+}
+
+const wholeSession: Session = {
+  id: '',
+  userId: '',
+  epoch: 0,
+  createdAt: 0,
+  refreshedAt: 0,
+  lastSeenAt: 0,
+  idleExpiresAt: 0,
+  expiresAt: 0,
+  deviceName: 'laptop',
+  client: { address: '127.0.0.1', userAgent: 'curl' },
+  access: { digest: '', expiresAt: 0 },
+  refreshDigest: '',
+  previous: { accessDigest: '', accessExpiresAt: 0, refreshDigest: '', graceEndsAt: 0, replay: '' },
+}
+
+function namesIn(json: object): string[] {
+  return Object.entries(json).flatMap(([name, value]) =>
+    typeof value === 'object' ? Object.keys(value as object).map((inner) => `${name}.${inner}`) : [name],
+  )
+}
+
+function membersOf(heading: string): string[] {
+  return tableBelow(readme, heading).flatMap(([names]) => names!.split(', ').map((name) => name.replaceAll('`', '')))
+}
+
+function endpointRow({ method, path: at, auth, body, summary, replies, problems }: Route): string[] {
+  const tokens = { none: '–', bearer: 'access', 'optional-bearer': 'access or refresh' }
+  const shape = (body as unknown as { shape: Record<string, { safeParse(value: unknown): { success: boolean } }> })
+    ?.shape
+  const members = Object.entries(shape ?? {}).map(([name, schema]) =>
+    code(schema.safeParse(undefined).success ? `${name}?` : name),
+  )
+  const ours = problems.filter((problem) => auth === 'none' || problemKinds[problem].status !== 401)
+  return [
+    code(`${method.toUpperCase()} ${at}`),
+    tokens[auth],
+    members.join(', ') || '–',
+    summary,
+    [...Object.keys(replies), ...ours.map(code)].join(', '),
+  ]
+}
