@@ -1,0 +1,54 @@
+import path from 'node:path'
+import { run } from '../dev/process.ts'
+import type { Cores } from './cores.ts'
+
+/** What one burst of load came to. */
+export interface Burst {
+  perSecond: number
+  p50Ms: number
+  p99Ms: number
+}
+
+interface Printed {
+  requests: number
+  durationUs: number
+  p50Us: number
+  p99Us: number
+  failed: number
+}
+
+/**
+ * Sends as many requests as the server answers, over a fixed number of kept-alive connections, with one wrk thread.
+ *
+ * Each connection sends its next request when it has its answer. So the latencies are those of a saturated server: by
+ * and large connections divided by throughput, and not what a caller of a half idle one would see.
+ *
+ * @throws Error when a single answer was not a success, for then it is not the check of live tokens that was measured
+ */
+export async function load({
+  wrk,
+  url,
+  tokensFile,
+  connections,
+  seconds,
+  cores,
+  signal,
+}: {
+  wrk: string
+  url: string
+  tokensFile: string
+  connections: number
+  seconds: number
+  cores: Cores | null
+  signal: AbortSignal
+}): Promise<Burst> {
+  const script = path.join(import.meta.dirname, 'wrk.lua')
+  const line = [wrk, '-t1', `-c${connections}`, `-d${seconds}s`, '-s', script, url, '--', tokensFile]
+  const [command, ...args] = cores ? ['taskset', '-c', cores.rest, ...line] : line
+  const { status, output } = await run(command!, args, { signal })
+  const json = /^\{.*\}$/m.exec(output)?.[0]
+  if (status !== 0 || json === undefined) throw new Error(`wrk failed:\n${output}`)
+  const { requests, durationUs, p50Us, p99Us, failed } = JSON.parse(json) as Printed
+  if (failed > 0 || requests === 0) throw new Error(`${failed} of ${requests} requests to ${url} failed:\n${output}`)
+  return { perSecond: requests / (durationUs / 1e6), p50Ms: p50Us / 1000, p99Ms: p99Us / 1000 }
+}

@@ -1,0 +1,130 @@
+import { styleText } from 'node:util'
+import type { CheckFigures, VariantName } from './check.ts'
+import type { MemoryFigures } from './memory.ts'
+import type { OperationFigures } from './operations.ts'
+import type { Spread } from './statistics.ts'
+
+/** Everything a run found out; a part that was not asked for is not there. */
+export interface Figures {
+  machine: { date: string; cores: number; pinned: boolean; node: string; redis: string; loadBefore: number }
+  check?: CheckFigures
+  operations?: OperationFigures
+  memory?: MemoryFigures
+}
+
+/** What this version promises: the token check at least this fast, compared with bare Node and one GET. */
+export const checkRatioTarget = 0.45
+
+export interface Table {
+  title: string
+  head: string[]
+  rows: string[][]
+  remark?: string
+}
+
+const variantTitles: Record<VariantName, string> = {
+  a: '(a) bare node:http, no Redis',
+  b: '(b) bare node:http, one GET',
+  c: '(c) Latchkey, token check',
+}
+
+/** The figures as tables, rounded to what they are worth. */
+export function tablesOf({ check, operations, memory }: Figures): Table[] {
+  return [
+    ...(check ? [checkTable(check)] : []),
+    ...(operations ? [operationsTable(operations)] : []),
+    ...(memory ? [memoryTable(memory)] : []),
+  ]
+}
+
+function checkTable({ connections, tokens, rounds, seconds, variants, ratios }: CheckFigures): Table {
+  const { median } = ratios.c
+  return {
+    title: `Token check, ${connections} connections, ${tokens} tokens, ${rounds} rounds of ${seconds} s`,
+    head: ['server', 'requests/s', 'p50 ms', 'p99 ms', 'CPU us a request', 'ratio to (b)'],
+    rows: (['a', 'b', 'c'] as const).map((name) => {
+      const { perSecond, p50Ms, p99Ms, cpuUs } = variants[name]
+      return [
+        variantTitles[name],
+        spread(perSecond, whole),
+        spread(p50Ms, decimals(2)),
+        spread(p99Ms, decimals(2)),
+        cpuUs ? spread(cpuUs, decimals(1)) : '-',
+        name === 'b' ? '1' : spread(ratios[name], decimals(2)),
+      ]
+    }),
+    remark: `c/b is ${decimals(2)(median)}; the target is ${checkRatioTarget}: ${median >= checkRatioTarget ? 'met' : 'missed'}.`,
+  }
+}
+
+function operationsTable({ operations, logoutAllToLogout }: OperationFigures): Table {
+  return {
+    title: 'Operations over HTTP, one Latchkey process',
+    head: ['operation', 'at once', 'a second', 'p50 ms', 'p99 ms', 'samples'],
+    rows: operations.map(({ name, concurrency, perSecond, p50Ms, p99Ms, samples }) => [
+      name,
+      String(concurrency),
+      perSecond ? spread(perSecond, whole) : '-',
+      decimals(2)(p50Ms),
+      decimals(2)(p99Ms),
+      whole(samples),
+    ]),
+    remark: `A logout-all takes ${decimals(1)(logoutAllToLogout)} times as long as a logout (medians).`,
+  }
+}
+
+function memoryTable({ sessionCount, sessions, ...bytes }: MemoryFigures): Table {
+  return {
+    title: `Memory in Redis, ${whole(sessionCount)} sessions`,
+    head: ['what', 'hash-max-listpack-value', 'bytes'],
+    rows: [
+      ...sessions.map(({ sessionsPerUser, listpackValueMaxBytes, bytesPerSession }) => [
+        `a session, ${sessionsPerUser} a user`,
+        String(listpackValueMaxBytes),
+        whole(bytesPerSession),
+      ]),
+      ['a session after a refresh, 1 a user', '64', whole(bytes.bytesPerRefreshedSession)],
+      ['a spent refresh pointer', 'any', whole(bytes.bytesPerSpentRefreshPointer)],
+    ],
+  }
+}
+
+const whole = (value: number) => Math.round(value).toLocaleString('en')
+const decimals = (digits: number) => (value: number) => value.toFixed(digits)
+
+function spread({ median, min, max }: Spread, format: (value: number) => string): string {
+  return `${format(median)} (${format(min)}-${format(max)})`
+}
+
+/** For people: columns under one another, numbers to the right; in colour where that is wanted. */
+export function asText(tables: Table[], colourful: boolean): string {
+  const paint = (format: 'bold' | 'dim', text: string) => (colourful ? styleText(format, text) : text)
+  return tables
+    .map(({ title, head, rows, remark }) => {
+      const widths = head.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]!.length)))
+      const line = (row: string[]) =>
+        row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ')
+      return [paint('bold', title), paint('dim', line(head)), ...rows.map(line), ...(remark ? [remark] : [])].join('\n')
+    })
+    .join('\n\n')
+}
+
+/** As the tables stand in bench/README.md. */
+export function asMarkdown(tables: Table[]): string {
+  return tables
+    .map(({ title, head, rows, remark }) =>
+      [
+        `### ${title}`,
+        '',
+        markdownRow(head),
+        markdownRow(head.map((_, i) => (i === 0 ? '---' : '--:'))),
+        ...rows.map(markdownRow),
+        ...(remark ? ['', remark] : []),
+      ].join('\n'),
+    )
+    .join('\n\n')
+}
+
+function markdownRow(cells: string[]): string {
+  return `| ${cells.join(' | ')} |`
+}

@@ -1,0 +1,126 @@
+/** `npm run bench`: measures Latchkey on this machine. See bench/README.md for what is measured, and how. */
+import os from 'node:os'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { progress, run } from '../dev/process.ts'
+import { measureCheck } from './check.ts'
+import { measureMemory } from './memory.ts'
+import { measureOperations } from './operations.ts'
+import { asMarkdown, asText, tablesOf, type Figures } from './report.ts'
+import { openStage, root } from './stage.ts'
+
+const usage = `Usage: npm run bench -- [options]
+
+  --rounds N       rounds of the token check (9)
+  --seconds N      seconds for each server in a round (2)
+  --connections N  connections of the load (64)
+  --only PART      one part only: check, operations or memory
+  --json           figures as JSON
+  --markdown       tables as they stand in bench/README.md
+`
+const parts = ['check', 'operations', 'memory'] as const
+const busyLoad = 0.5
+
+interface Options {
+  rounds: number
+  seconds: number
+  connections: number
+  parts: readonly (typeof parts)[number][]
+  form: 'text' | 'markdown' | 'json'
+}
+
+/** @throws Error that says which option is wrong */
+function readOptions(): Options | 'help' {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: 'string', default: '9' },
+      seconds: { type: 'string', default: '2' },
+      connections: { type: 'string', default: '64' },
+      only: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      markdown: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) return 'help'
+  const whole = (name: 'rounds' | 'seconds' | 'connections') => {
+    if (!/^[1-9]\d{0,3}$/.test(values[name])) throw new Error(`--${name} must be a whole number from 1 to 9999`)
+    return Number(values[name])
+  }
+  const asked = parts.filter((part) => values.only === undefined || part === values.only)
+  if (asked.length === 0) throw new Error(`--only must be one of ${parts.join(', ')}`)
+  return {
+    rounds: whole('rounds'),
+    seconds: whole('seconds'),
+    connections: whole('connections'),
+    parts: asked,
+    form: values.json ? 'json' : values.markdown ? 'markdown' : 'text',
+  }
+}
+
+async function bench({ rounds, seconds, connections, parts: asked }: Options, signal: AbortSignal): Promise<Figures> {
+  const [loadBefore = 0] = os.loadavg()
+  if (loadBefore > busyLoad)
+    progress(`this machine is busy (load ${loadBefore.toFixed(1)}): the figures will be lower and further apart`)
+  progress('building')
+  const build = await run(process.execPath, [path.join(root, 'dev/build.mjs')], { signal })
+  if (build.status !== 0) throw new Error(`The build failed:\n${build.output}`)
+  progress('starting PostgreSQL, Redis and Latchkey')
+  const stage = await openStage(signal)
+  try {
+    const figures: Figures = {
+      machine: {
+        date: new Date().toISOString().slice(0, 10),
+        cores: os.availableParallelism(),
+        pinned: stage.cores !== null,
+        node: process.versions.node,
+        redis: await stage.redisVersion(),
+        loadBefore,
+      },
+    }
+    const services = await stage.openServices(stage.redisUrl)
+    const servers = { fixed: await stage.startFixed(), latchkey: await stage.startLatchkey() }
+    if (asked.includes('check'))
+      figures.check = await measureCheck(stage, services, servers, { rounds, seconds, connections })
+    if (asked.includes('operations')) figures.operations = await measureOperations(stage, services, servers)
+    if (asked.includes('memory')) figures.memory = await measureMemory(stage)
+    return figures
+  } finally {
+    await stage.close()
+  }
+}
+
+function print(figures: Figures, form: Options['form']): void {
+  const { date, cores, pinned, node, redis, loadBefore } = figures.machine
+  const machine =
+    `${date}, ${cores} cores${pinned ? ', server pinned to one, load and Redis to the rest' : ''}, ` +
+    `Node ${node}, Redis ${redis}, load before ${loadBefore.toFixed(2)}`
+  const tables = tablesOf(figures)
+  const colourful = process.stdout.isTTY && !process.env['NO_COLOR']
+  if (form === 'json') console.log(JSON.stringify(figures, null, 2))
+  else if (form === 'markdown') console.log(`${asMarkdown(tables)}\n\nMeasured: ${machine}.`)
+  else console.log(`\n${asText(tables, colourful)}\n\n${machine}`)
+}
+
+/** An error with what caused it: a store that is away says only that. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause === undefined ? error.message : `${error.message}: ${reasonOf(error.cause)}`
+}
+
+// Whatever ends a run early, a Ctrl-C or an error nobody waited for, ends it here: by stopping what was started.
+const interrupt = new AbortController()
+const interrupted = new Error('interrupted; all that was started is stopped')
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => interrupt.abort(interrupted))
+for (const name of ['uncaughtException', 'unhandledRejection'] as const)
+  process.on(name, (error: unknown) => interrupt.abort(error))
+
+try {
+  const options = readOptions()
+  if (options === 'help') console.log(usage)
+  else print(await bench(options, interrupt.signal), options.form)
+} catch (error) {
+  const reason: unknown = interrupt.signal.aborted ? interrupt.signal.reason : error
+  progress(reasonOf(reason))
+  process.exitCode = reason === interrupted ? 130 : 1
+}
