@@ -42,6 +42,7 @@ async function start(): Promise<void> {
   const config = readConfig({ ...process.env, ...env })
   interrupt.signal.throwIfAborted()
   api = await serve(config)
+  await api.migrated
   if (!interrupt.signal.aborted) greet(api.url, env, redisCli)
 }
 

@@ -311,12 +311,16 @@ export function createSessions({
     return ended
   }
 
-  /** Leaves a tombstone that says why, for as long as a token of the session may still be shown. */
+  /**
+   * Leaves a tombstone that says why, for as long as a token of the session may still be shown.
+   *
+   * It explains an ending and does not make it: a Redis too full to take it (DEL still works there) fails nobody.
+   */
   async function bury({ sessionId, reason }: Ended, session: Session | null, now: number): Promise<void> {
     const { idleMs, reuseWindowMs } = lives()
     const remainingMs = session ? Math.max(session.idleExpiresAt - now, 0) : idleMs
     const tombstone = encodeTombstone(reason, now)
-    await fromRedis(redis.set(keys.ended(sessionId), tombstone, 'PX', remainingMs + reuseWindowMs))
+    await redis.set(keys.ended(sessionId), tombstone, 'PX', remainingMs + reuseWindowMs).catch(() => undefined)
   }
 
   /** Why a session that is not in its set ended. Without a tombstone somebody took it out by hand: `revoked`. */
