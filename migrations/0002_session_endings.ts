@@ -4,7 +4,7 @@ export async function up(knex: Knex): Promise<void> {
   await knex.raw(`
     create table session_endings (
       session_id uuid primary key,
-      user_id uuid not null references users (id) on delete cascade,
+      user_id uuid not null,
       reason text not null,
       actor_id uuid,
       ended_at timestamptz not null

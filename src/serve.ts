@@ -9,7 +9,7 @@ import { createServices } from './services.ts'
 
 export interface Serving {
   url: string
-  /** Settles when the schema is up to date; until then the service answers, but is not ready. */
+  /** Settles when the schema is up to date, or the service stops; until then it answers, but is not ready. */
   migrated: Promise<void>
   close(): Promise<void>
 }
@@ -25,9 +25,9 @@ export async function serve(
   config: Config,
   { log = createLog(config.logLevel), clock }: { log?: Log; clock?: Clock } = {},
 ): Promise<Serving> {
-  const state = { stopping: false }
+  const stopping = new AbortController()
   const services = createServices(config, { log, ...(clock && { clock }) })
-  const app = createApp({ services, log, stopping: () => state.stopping })
+  const app = createApp({ services, log, stopping: () => stopping.signal.aborted })
   const listener = await listen(app, config).catch(async (error: unknown) => {
     await services.close()
     throw error
@@ -35,14 +35,19 @@ export async function serve(
   log('service.started', { address: listener.url })
 
   async function migrateWhenPossible(): Promise<void> {
-    while (!state.stopping) {
+    const { signal } = stopping
+    let told: string | undefined
+    while (!signal.aborted) {
       try {
-        log('migrations.done', { count: await migrate(config.databaseUrl, migrationSource) })
+        log('migrations.done', { count: await migrate(config.databaseUrl, migrationSource, { signal }) })
         services.markMigrated()
         return
       } catch (error) {
-        log('migrations.waiting', { error: (error as { code?: string }).code ?? (error as Error).name })
-        await delay(migrationRetryMs)
+        if (signal.aborted) return
+        const reason = (error as { code?: string }).code ?? (error as Error).name
+        if (reason !== told) log('migrations.waiting', { error: reason })
+        told = reason
+        await delay(migrationRetryMs, undefined, { signal }).catch(() => undefined)
       }
     }
   }
@@ -52,10 +57,9 @@ export async function serve(
     url: listener.url,
     migrated,
     async close() {
-      state.stopping = true
       log('service.stopping')
-      await listener.close()
-      await migrated
+      stopping.abort()
+      await Promise.all([listener.close(), migrated])
       await services.close()
       log('service.stopped')
     },

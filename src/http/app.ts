@@ -3,7 +3,7 @@ import Koa, { type Context, type Next } from 'koa'
 import { v4 } from 'uuid'
 import { AppError } from '../errors.ts'
 import type { Log, LogFields } from '../platform/log.ts'
-import { authenticate, authenticateOrSayWhy, clientOf, readBody, readParams } from './guard.ts'
+import { checkBearer, clientOf, readBody, readParams } from './guard.ts'
 import { problemOf } from './problems.ts'
 import type { Route, Services } from './route.ts'
 import { routes } from './routes/index.ts'
@@ -65,10 +65,8 @@ function causeOf({ cause }: AppError): LogFields {
 }
 
 async function run(route: Route, ctx: Context, services: Services): Promise<void> {
-  const caller =
-    route.auth === 'none'
-      ? null
-      : await (route.auth === 'bearer' ? authenticate(ctx, services) : authenticateOrSayWhy(ctx, services))
+  const caller = route.auth === 'none' ? null : await checkBearer(ctx, services)
+  if (route.auth === 'bearer' && caller && 'refusal' in caller) throw caller.refusal
   const params = route.params ? readParams(route.params, ctx['params']) : undefined
   const body = route.body ? await readBody(ctx, { ...route, body: route.body }, services) : undefined
   const reply = await route.handle({ body, params, caller, client: clientOf(ctx) }, services)

@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import { AppError, type Fault } from '../errors.ts'
 import type { Client } from '../sessions/index.ts'
 import { readJson } from './body.ts'
-import type { Bearer, Route, Services } from './route.ts'
+import type { Bearer, Refused, Route, Services } from './route.ts'
 
 const bearer = /^bearer +([\w.~+/=-]+) *$/i
 const userAgentMax = 255
@@ -11,27 +11,23 @@ const userAgentMax = 255
 /**
  * Checks the access token of the Authorization header; it is read from nowhere else (RFC 6750 §2.1).
  *
- * @throws AppError `authentication-required` without a bearer token, `invalid-token` with a dead one
+ * The refusal is `authentication-required` without a bearer token and `invalid-token` with a dead one.
+ *
+ * @throws AppError `unavailable`
  */
-export async function authenticate(ctx: Context, { sessions }: Services): Promise<Bearer> {
+export async function checkBearer(ctx: Context, { sessions }: Services): Promise<Bearer | Refused> {
   const authorization = ctx.req.headers.authorization
-  if (authorization === undefined || !/^bearer( |$)/i.test(authorization)) throw new AppError('authentication-required')
+  if (authorization === undefined || !/^bearer( |$)/i.test(authorization))
+    return { refusal: new AppError('authentication-required'), ended: null }
   const token = bearer.exec(authorization)?.[1]
-  if (token === undefined) throw new AppError('invalid-token', { reason: 'unknown' })
+  if (token === undefined) return { refusal: new AppError('invalid-token', { reason: 'unknown' }), ended: null }
   const checked = await sessions.check(token)
-  if (checked.kind === 'dead') throw new AppError('invalid-token', { reason: checked.reason })
-  const { session, card } = checked
-  return { userId: session.userId, sessionId: session.id, session, card }
-}
-
-/** The same where a token may be missing or dead: the refusal comes back as a value. A store that is away still throws. */
-export async function authenticateOrSayWhy(ctx: Context, services: Services): Promise<Bearer | AppError> {
-  try {
-    return await authenticate(ctx, services)
-  } catch (error) {
-    if (error instanceof AppError && error.code !== 'unavailable') return error
-    throw error
+  if (checked.kind === 'live') {
+    const { session, card } = checked
+    return { userId: session.userId, sessionId: session.id, session, card }
   }
+  const ended = checked.kind === 'ended' ? { userId: checked.userId, sessionId: checked.sessionId } : null
+  return { refusal: new AppError('invalid-token', { reason: checked.reason }), ended }
 }
 
 /** The client as its connection shows it. */

@@ -20,6 +20,12 @@ export interface Bearer extends Caller {
   card: Card | null
 }
 
+/** A token that opens nothing: what its bearer is told, and the session it once opened, if that has ended. */
+export interface Refused {
+  refusal: AppError
+  ended: Caller | null
+}
+
 type Auth = 'none' | 'bearer' | 'optional-bearer'
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
 type Replies = { readonly [Status in 200 | 201 | 202 | 204]?: z.ZodType }
@@ -27,7 +33,7 @@ type Replies = { readonly [Status in 200 | 201 | 202 | 204]?: z.ZodType }
 interface RequestOf<A extends Auth, B, P> {
   body: B
   params: P
-  caller: A extends 'bearer' ? Bearer : A extends 'none' ? null : Bearer | AppError
+  caller: A extends 'bearer' ? Bearer : A extends 'none' ? null : Bearer | Refused
   client: Client
 }
 
@@ -67,7 +73,7 @@ export interface Route {
   replies: Replies
   problems: readonly ErrorCode[]
   handle(
-    request: { body: unknown; params: unknown; caller: Bearer | AppError | null; client: Client },
+    request: { body: unknown; params: unknown; caller: Bearer | Refused | null; client: Client },
     services: Services,
   ): Promise<{ status: number; body: unknown; headers?: Record<string, string> }>
 }

@@ -1,22 +1,54 @@
 import knexModule, { type Knex } from 'knex'
+import type { Client } from 'pg'
 
 /** Any fixed number: the advisory lock under which instances that start together take turns. */
-const migrationLock = 0x6c_61_74_63
+export const migrationLock = 0x6c_61_74_63
+const connectTimeoutMs = 5000
 
 /**
  * Brings the schema up to date and returns how many migrations ran.
  *
  * Instances that start together wait for one another on an advisory lock, which PostgreSQL drops with the connection.
  * Knex's own lock is a row, which an instance that was killed would leave behind; under ours it can be freed safely.
+ * A migration may take as long as it takes, so nothing here is timed but connecting; whoever has waited enough aborts,
+ * which cuts the connections, and PostgreSQL takes back what was not committed.
+ *
+ * @param signal rejects the migration when it is aborted
  */
-export async function migrate(url: string, migrationSource: Knex.MigrationSource<string>): Promise<number> {
+export async function migrate(
+  url: string,
+  migrationSource: Knex.MigrationSource<string>,
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<number> {
+  const clients = new Set<Client>()
+  const cut = () => {
+    for (const { connection } of clients) connection.stream.destroy()
+  }
   const knex = knexModule({
     client: 'pg',
-    connection: { connectionString: url, application_name: 'latchkey migrate', connectionTimeoutMillis: 5000 },
-    pool: { min: 0, max: 2 },
-    acquireConnectionTimeout: 5000,
+    connection: {
+      connectionString: url,
+      application_name: 'latchkey migrate',
+      connectionTimeoutMillis: connectTimeoutMs,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      // The connection that holds the lock is idle while another one migrates.
+      idle_in_transaction_session_timeout: 0,
+    } as Knex.PgConnectionConfig,
+    pool: {
+      min: 0,
+      max: 2,
+      afterCreate(client: Client, done: (error: Error | null, client: Client) => void) {
+        clients.add(client)
+        if (signal?.aborted) client.connection.stream.destroy()
+        done(null, client)
+      },
+    },
+    acquireConnectionTimeout: connectTimeoutMs,
     migrations: { migrationSource },
+    log: { warn() {}, error() {}, deprecate() {}, debug() {} },
   })
+  signal?.addEventListener('abort', cut)
   try {
     return await knex.transaction(async (lock) => {
       await lock.raw('select pg_advisory_xact_lock(?)', [migrationLock])
@@ -25,6 +57,7 @@ export async function migrate(url: string, migrationSource: Knex.MigrationSource
       return ran.length
     })
   } finally {
+    signal?.removeEventListener('abort', cut)
     await knex.destroy()
   }
 }

@@ -15,7 +15,7 @@ export interface PostgresOptions {
  * Opens a pool of connections that never keeps a caller waiting for long.
  *
  * The server is told to give up (statement and lock time-outs); for a server that says nothing at all the client gives
- * up a little later, and then drops the connection: its late answer must not reach the next caller.
+ * up a little later, and then drops the connection: what is still to come must not keep the next caller waiting.
  */
 export function openPostgres({ url, poolMax, timeoutMs }: PostgresOptions): Knex {
   const readTimeoutMs = Math.round(timeoutMs * 1.2)
@@ -35,25 +35,30 @@ export function openPostgres({ url, poolMax, timeoutMs }: PostgresOptions): Knex
     pool: {
       min: 0,
       max: poolMax,
+      destroyTimeoutMillis: timeoutMs,
       afterCreate(client: Client & { __knexUid: string }, done: (error: null, client: Client) => void) {
         clients.set(client.__knexUid, client)
         client.once('end', () => clients.delete(client.__knexUid))
         done(null, client)
       },
+      // Knex notices a broken connection a moment later, when it may have handed it out again already.
+      validate: ({ connection }: Client) => connection.stream.writable,
     },
     acquireConnectionTimeout: timeoutMs,
+    // Otherwise the message of an error quotes the values of the statement, hashes and addresses among them.
+    compileSqlOnError: false,
     log: { warn() {}, error() {}, deprecate() {}, debug() {} },
   })
   knex.on('query-error', (error: Error, query: { __knexUid: string }) => {
-    if (error.message === 'Query read timeout') void clients.get(query.__knexUid)?.connection.stream.destroy()
+    if (sqlState(error) === undefined) clients.get(query.__knexUid)?.connection.stream.destroy()
   })
   return knex
 }
 
 /** Error classes (SQLSTATE, appendix A) that are a defect of ours; all others say that the server cannot do it now. */
 const ourFault = new Set(['22', '23', '42'])
-/** Undefined table or column: the migrations have not run yet. */
-const notMigrated = new Set(['42P01', '42703'])
+/** Undefined table or column: the migrations have not run yet. Insufficient privilege: the operator's to mend. */
+const notOurFault = new Set(['42P01', '42703', '42501'])
 
 /**
  * Runs a query and turns every failure that is not a defect of ours into `unavailable`.
@@ -65,7 +70,7 @@ export async function fromPostgres<T>(query: PromiseLike<T>): Promise<T> {
     return await query
   } catch (error) {
     const state = sqlState(error)
-    if (state && ourFault.has(state.slice(0, 2)) && !notMigrated.has(state)) throw error
+    if (state && ourFault.has(state.slice(0, 2)) && !notOurFault.has(state)) throw error
     throw new AppError('unavailable', { cause: error })
   }
 }
@@ -76,7 +81,8 @@ export function violatedConstraint(error: unknown): string | undefined {
   return (error as { constraint?: string }).constraint
 }
 
+/** The SQLSTATE, if the error is an answer of the server; a broken connection or a time-out has none. */
 function sqlState(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && code !== 'EPIPE' ? code : undefined
 }

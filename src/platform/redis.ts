@@ -4,40 +4,68 @@ import type { Log } from './log.ts'
 
 export type { Redis } from 'ioredis'
 
+const retryMaxMs = 500
+
 /**
- * Connects to one Redis primary, for life: a lost connection is made again, and nothing waits for it.
+ * Connects to one Redis primary, for life: a lost connection is made again, and nobody waits for it for long.
  *
  * The client's defaults would hold a request for ten seconds and may run a command twice after a reconnect. Here a
- * command is answered within `timeoutMs` or fails, is never queued while there is no connection, and is never resent.
- * A connection that owes an answer for longer than that is dropped, so that commands do not pile up behind it.
+ * command is answered within `timeoutMs` or fails, and is never sent twice. A connection on which nothing comes back for
+ * longer than that is dropped, so that commands do not pile up behind it.
+ *
+ * A connection that breaks is made again at once, and only what was under way fails: commands that come in those few
+ * milliseconds wait for it. When that first attempt fails Redis is away, and commands are refused without waiting.
  *
  * @param url `redis://`, `rediss://`, or `unix:` with the absolute path of a socket
  */
 export function openRedis({ url, timeoutMs, log }: { url: string; timeoutMs: number; log: Log }): Redis {
+  let cause: string | undefined
+  let lost = false
   const options = {
     connectionName: 'latchkey',
     connectTimeout: timeoutMs,
     commandTimeout: timeoutMs,
     socketTimeout: Math.round(timeoutMs * 1.5),
+    disconnectTimeout: timeoutMs,
+    // How often a Redis that loads its data is asked whether it is done: by default it would be every ten seconds.
+    maxLoadingRetryTime: retryMaxMs,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    retryStrategy: (attempt: number) => Math.min(attempt * 50, 500),
-    reconnectOnError: (error: Error) => /^(READONLY|UNBLOCKED)/.test(error.message),
+    retryStrategy(attempt: number) {
+      redis.options.enableOfflineQueue = attempt === 1
+      return Math.min((attempt - 1) * 50, retryMaxMs)
+    },
+    // A primary that was made a replica keeps its connections; the next one may lead to the new primary.
+    reconnectOnError(error: Error) {
+      if (!error.message.startsWith('READONLY')) return false
+      cause = causeOf(error)
+      return true
+    },
   }
   const redis = url.startsWith('unix:')
     ? new Redis({ ...options, path: url.slice('unix:'.length) })
     : new Redis(url, options)
-  let lost = false
   redis.on('ready', () => {
+    redis.options.enableOfflineQueue = true
     lost = false
+    cause = undefined
     log('redis.ready')
   })
   redis.on('error', (error: Error) => {
-    if (!lost) log('redis.lost', { error: error.name })
+    cause = causeOf(error)
+  })
+  redis.on('reconnecting', () => {
+    if (!lost) log('redis.lost', { ...(cause !== undefined && { error: cause }) })
     lost = true
   })
   return redis
+}
+
+/** The system's code for an error, or the first word of what Redis said: never its text. */
+function causeOf(error: Error): string {
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' ? code : (/^[A-Z]+(?= )/.exec(error.message)?.[0] ?? error.name)
 }
 
 /**

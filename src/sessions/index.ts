@@ -37,7 +37,9 @@ export interface Lives {
 
 /** What an access token opens, or why it opens nothing. `unknown` is all that a stranger is told. */
 export type AccessCheck =
-  { kind: 'live'; session: Session; card: Card | null } | { kind: 'dead'; reason: EndReason | 'unknown' }
+  | { kind: 'live'; session: Session; card: Card | null }
+  | { kind: 'ended'; userId: string; sessionId: string; reason: EndReason }
+  | { kind: 'dead'; reason: 'expired' | 'idle' | 'unknown' }
 
 /** A session with the very text that was read; a change of it is made on condition that this text still stands. */
 export interface Held {
@@ -115,7 +117,7 @@ export function createSessions({
     const pointer = parsePointer(found.pointer)
     if (!pointer) return { kind: 'dead', reason: 'unknown' }
     const session = found.session === null ? null : decodeSession(pointer.userId, pointer.sessionId, found.session)
-    if (!session) return { kind: 'dead', reason: await reasonOf(pointer.sessionId) }
+    if (!session) return { kind: 'ended', ...pointer, reason: await reasonOf(pointer.sessionId) }
     const now = clock.now()
     const verdict = judgeAccess(session, accessDigest, now)
     if (verdict.kind === 'dead') return verdict

@@ -149,7 +149,7 @@ describe('what PostgreSQL knows to have ended', () => {
       const refused = await refusalOf(accounts.refresh(pair.refreshToken, client))
 
       expect(refused).to.include({ code: 'invalid-refresh-token', reason: 'ended' })
-      expect(await sessions.check(pair.accessToken)).to.include({ kind: 'dead' })
+      expect(await sessions.check(pair.accessToken)).to.include({ kind: 'ended' })
       expect(await sessions.list(person.id)).to.deep.equal([])
     })
 })

@@ -1,5 +1,4 @@
 import type { Identifier } from '../../accounts/index.ts'
-import { AppError } from '../../errors.ts'
 import { defineRoute, reply } from '../route.ts'
 import * as schemas from '../schemas.ts'
 import { tokenView } from '../views.ts'
@@ -70,8 +69,12 @@ export const logout = defineRoute({
   problems: ['authentication-required', 'invalid-token'],
   async handle({ body: { refresh_token }, caller }, { accounts }) {
     if (refresh_token !== undefined) await accounts.logOutByRefreshToken(refresh_token)
-    else if (caller instanceof AppError) throw caller
-    if (!(caller instanceof AppError)) await accounts.logOut(caller)
+    if (!('refusal' in caller)) await accounts.logOut(caller)
+    else {
+      // An earlier try may have ended the session in Redis and failed to write it down.
+      if (caller.ended) await accounts.logOut(caller.ended)
+      if (refresh_token === undefined) throw caller.refusal
+    }
     return reply(204, null)
   },
 })

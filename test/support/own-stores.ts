@@ -1,0 +1,88 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import knexModule, { type Knex } from 'knex'
+import { discard, startPostgres, startRedis, stateDir, type Service } from '../../dev/stores.ts'
+import { connectRedis, withDatabase } from './stores.ts'
+
+/** A store that belongs to one test: it may be killed, paused and started again on what it has kept. */
+export interface OwnStore {
+  url: string
+  kill: () => Promise<void>
+  /** Starts it again after it was killed. */
+  start: () => Promise<void>
+  pause: () => void
+  resume: () => void
+  /** Ends it, in whatever state it is, and deletes what it has kept. */
+  discard: () => Promise<void>
+}
+
+export interface OwnRedis extends OwnStore {
+  /** The connection of an operator, made anew when it broke. */
+  operator: () => Redis
+}
+
+export interface OwnPostgres extends OwnStore {
+  /** The connections of an operator, to the server's own database. */
+  operator: Knex
+}
+
+let count = 0
+const newDir = (name: string) => stateDir(`test-${process.pid}/${name}-${++count}`)
+
+/** A Redis that keeps what it has acknowledged. */
+export async function ownRedis(): Promise<OwnRedis> {
+  const dir = newDir('redis')
+  const args = ['--appendonly', 'yes', '--appendfsync', 'always']
+  const store = await own(dir, () => startRedis({ dir, ephemeral: true, args }))
+  let operator: Redis | undefined
+  return Object.assign(store, {
+    operator() {
+      if (!operator) {
+        operator = connectRedis(store.url)
+        operator.on('error', () => undefined)
+      }
+      return operator
+    },
+    async discard() {
+      operator?.disconnect()
+      await discard(dir)
+    },
+  })
+}
+
+/** A PostgreSQL with an empty database of its own. */
+export async function ownPostgres(): Promise<OwnPostgres> {
+  const dir = newDir('postgres')
+  const store = await own(dir, () => startPostgres({ dir, ephemeral: true }))
+  const operator = connectPostgres(store.url)
+  await operator.raw('create database latchkey')
+  // Throw-away servers are set up to forget the last moments when they are killed.
+  await operator.raw('alter database latchkey set synchronous_commit = on')
+  return Object.assign(store, {
+    url: withDatabase(store.url, 'latchkey'),
+    operator,
+    async discard() {
+      await Promise.race([operator.destroy(), delay(500)])
+      await discard(dir)
+    },
+  })
+}
+
+async function own(dir: string, launch: () => Promise<Service>): Promise<OwnStore> {
+  let service = await launch()
+  return {
+    url: service.url,
+    kill: () => service.kill(),
+    async start() {
+      service = await launch()
+    },
+    pause: () => service.pause(),
+    resume: () => service.resume(),
+    discard: () => discard(dir),
+  }
+}
+
+/** Connections to a PostgreSQL that is about to be harmed; it does not complain when they break. */
+export function connectPostgres(url: string): Knex {
+  return knexModule({ client: 'pg', connection: url, pool: { min: 0, max: 3 }, log: { warn() {} } })
+}
