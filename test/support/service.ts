@@ -1,5 +1,5 @@
 import { readConfig } from '../../src/config.ts'
-import type * as serveModule from '../../src/serve.ts'
+import * as source from '../../src/serve.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { createClient, type ApiClient } from './client.ts'
 import { movableClock, type MovableClock } from './clock.ts'
@@ -13,6 +13,10 @@ export interface TestService {
   logged: Record<string, unknown>[]
   close: () => Promise<void>
 }
+
+/** A path that is a value, so that the sources can be checked before there is a build. */
+const buildPath = '../../dist/src/serve.js'
+const build = async () => (await import(buildPath)) as typeof source
 
 const open = new Set<TestService>()
 
@@ -33,8 +37,7 @@ export async function startService(
   env: Record<string, string> = {},
   { clock = movableClock() }: { clock?: MovableClock } = {},
 ): Promise<TestService> {
-  const built = process.env['LATCHKEY_UNDER_TEST'] === 'build'
-  const { serve } = (await import(built ? '../../dist/src/serve.js' : '../../src/serve.ts')) as typeof serveModule
+  const { serve } = process.env['LATCHKEY_UNDER_TEST'] === 'build' ? await build() : source
   const config = readConfig({
     DATABASE_URL: databaseUrl(),
     REDIS_URL: redisUrl(),
