@@ -17,6 +17,7 @@ const url = (...schemes: string[]) =>
   z
     .string()
     .refine((text) => schemes.some((scheme) => text.startsWith(scheme)), `must begin with ${schemes.join(' or ')}`)
+    .refine((text) => URL.canParse(text), 'must be a URL')
 
 interface Variable {
   schema: z.ZodType<unknown, string>

@@ -26,6 +26,8 @@ export type ErrorCode = (typeof errorCodes)[number]
 /** One invalid member of what was asked, and what would be right. Never quotes the value. */
 export interface Fault {
   member: string
+  /** Where it is in the body, when it was found there; otherwise http/ makes a pointer of the member's name. */
+  pointer?: string
   detail: string
 }
 

@@ -2,7 +2,7 @@ import { AppError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { EndReason, Sessions } from '../sessions/index.ts'
-import type { EndingsTable } from './endings-table.ts'
+import type { Ending, EndingsTable } from './endings-table.ts'
 import type { UsersTable } from './users-table.ts'
 
 /** The session that a request came with. */
@@ -34,9 +34,38 @@ export function createEnding({ users, endings, sessions, clock, log }: EndingDep
     actorId: string | null = userId,
   ): Promise<number> {
     const rows = sessionIds.map((sessionId) => ({ sessionId, userId, reason, actorId }))
-    const [ended] = await both(sessions.end(userId, sessionIds, reason), endings.record(rows, new Date(clock.now())))
+    const [ended] = await both(
+      sessions.end(userId, sessionIds, reason),
+      journal(userId, rows).catch(async (error: unknown) => {
+        await Promise.allSettled([sessions.noteUnwritten(userId, sessionIds, reason)])
+        throw error
+      }),
+    )
     for (const { id } of ended) log('session.ended', { user_id: userId, session_id: id, reason })
     return ended.length
+  }
+
+  /**
+   * Journals endings, and with them those of the person that are noted in Redis because the journal was away.
+   *
+   * Without the notes a repeated request would find nothing left to end, and confirm what was never written down.
+   */
+  async function journal(userId: string, rows: Ending[]): Promise<void> {
+    const [owed] = await Promise.allSettled([sessions.unwritten(userId)])
+    const notes = owed.status === 'fulfilled' ? [...owed.value] : []
+    if (notes.some(([id]) => id === 'all')) await users.moveEpoch(userId)
+    const owedRows = notes
+      .filter(([id]) => id !== 'all')
+      .map(([sessionId, reason]) => ({ sessionId, userId, reason, actorId: null }))
+    await endings.record([...owedRows, ...rows], new Date(clock.now()))
+    if (owed.status === 'rejected') throw owed.reason
+    const noted = notes.map(([id]) => id)
+    if (noted.length > 0) await sessions.forgetUnwritten(userId, noted)
+  }
+
+  /** Confirms, for the bearer of a token that is dead already, that the ending is written down. */
+  async function confirmEnding({ userId }: Caller): Promise<void> {
+    await journal(userId, [])
   }
 
   /** Logs out the session of the access token. */
@@ -47,8 +76,7 @@ export function createEnding({ users, endings, sessions, clock, log }: EndingDep
   /**
    * Logs out the session of a refresh token, live or spent.
    *
-   * A token that leads nowhere is no error (RFC 7009 §2.2): what its bearer wants is already so. A session that Redis has
-   * lost is still journalled, in case an earlier try got no further.
+   * A token that leads nowhere is no error (RFC 7009 §2.2): what its bearer wants is already so.
    */
   async function logOutByRefreshToken(refreshToken: string): Promise<void> {
     const presented = await sessions.present(refreshToken)
@@ -56,13 +84,13 @@ export function createEnding({ users, endings, sessions, clock, log }: EndingDep
       case 'unknown':
         return
       case 'ended':
-        await end(presented.userId, [presented.sessionId], 'logged-out')
-        return
+        return confirmEnding(presented)
       case 'reused':
-        await end(presented.session.userId, [presented.session.id], 'logged-out')
-        return
-      case 'usable':
-        await end(presented.held.session.userId, [presented.held.session.id], 'logged-out')
+        return logOut({ userId: presented.session.userId, sessionId: presented.session.id })
+      case 'usable': {
+        const { userId, id } = presented.held.session
+        return logOut({ userId, sessionId: id })
+      }
     }
   }
 
@@ -73,16 +101,25 @@ export function createEnding({ users, endings, sessions, clock, log }: EndingDep
    * again, that it came too late.
    */
   async function logOutEverywhere({ userId }: Caller): Promise<number> {
-    const moved = await settled(users.moveEpoch(userId))
-    const [ended] = await both(sessions.endAll(userId, 'logged-out-everywhere'), moved())
-    log('sessions.ended', { user_id: userId, count: ended.length, reason: 'logged-out-everywhere' })
+    const reason = 'logged-out-everywhere'
+    const [moved] = await Promise.allSettled([users.moveEpoch(userId)])
+    const ended = await sessions.endAll(userId, reason)
+    if (moved.status === 'rejected') {
+      await Promise.allSettled([sessions.noteUnwritten(userId, 'all', reason)])
+      throw moved.reason
+    }
+    log('sessions.ended', { user_id: userId, count: ended.length, reason })
     return ended.length
   }
 
   /** Ends one session of the caller, this one or another. @throws AppError `not-found`, for foreign ids too */
   async function revoke({ userId }: Caller, sessionId: string): Promise<void> {
-    if (!(await sessions.find(userId, sessionId))) throw new AppError('not-found')
-    await end(userId, [sessionId], 'revoked')
+    if (await sessions.find(userId, sessionId)) {
+      await end(userId, [sessionId], 'revoked')
+      return
+    }
+    if (!(await sessions.unwritten(userId)).has(sessionId)) throw new AppError('not-found')
+    await journal(userId, [])
   }
 
   /** Ends all sessions of the caller but this one; returns how many that were. */
@@ -91,17 +128,11 @@ export function createEnding({ users, endings, sessions, clock, log }: EndingDep
     return end(userId, others, 'revoked')
   }
 
-  return { end, logOut, logOutByRefreshToken, logOutEverywhere, revoke, revokeOthers }
+  return { end, confirmEnding, logOut, logOutByRefreshToken, logOutEverywhere, revoke, revokeOthers }
 }
 
 /** Waits for two writes, whatever becomes of either, and fails if one has. */
 async function both<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
   await Promise.allSettled([first, second])
   return [await first, await second]
-}
-
-/** Waits for a write and keeps its outcome for later. */
-async function settled<T>(write: Promise<T>): Promise<() => Promise<T>> {
-  await Promise.allSettled([write])
-  return () => write
 }

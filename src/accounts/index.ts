@@ -54,6 +54,7 @@ export function createAccounts({
     register: signIn.register,
     logIn: signIn.logIn,
     ...createRefresh({ users, sessions, ending, log }),
+    confirmEnding: ending.confirmEnding,
     logOut: ending.logOut,
     logOutByRefreshToken: ending.logOutByRefreshToken,
     logOutEverywhere: ending.logOutEverywhere,

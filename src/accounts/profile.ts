@@ -35,6 +35,7 @@ export function createProfile({ users, sessions, clock, mustBeFaultless }: Profi
   ): Promise<Person> {
     mustBeFaultless(written)
     const { username, name } = written
+    if (username === undefined && name === undefined) return me(caller)
     const person = await users.update(
       caller.userId,
       {

@@ -46,10 +46,10 @@ export function createRefresh({ users, sessions, ending, log }: RefreshDeps) {
    */
   async function replacePair({ userId, sessionId }: Caller, client: Client): Promise<SignedIn> {
     const found = await sessions.find(userId, sessionId)
-    if (!found) throw new AppError('invalid-token', { reason: 'revoked' })
+    if (!found) throw new AppError('invalid-token', { reason: await sessions.reasonOf(sessionId) })
     const person = await personInGoodStanding(found, 'invalid-token')
     const replaced = await sessions.replacePair(userId, sessionId, { card: cardOf(person), client })
-    if (!replaced) throw new AppError('invalid-token', { reason: 'revoked' })
+    if (!replaced) throw new AppError('invalid-token', { reason: await sessions.reasonOf(sessionId) })
     return { person, ...replaced }
   }
 

@@ -10,10 +10,10 @@ const emailLocalMax = 64
 /** Asked before folding: U+212A, the Kelvin sign, folds to an ASCII k. */
 const ascii = /^[!-~]+$/
 const localPart = /^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/
-const domain = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+const domain = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(?!\d+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const username = /^[a-z0-9][a-z0-9._-]{1,31}$/i
-/** Controls, lone surrogates, line and paragraph separators, and the mark of bytes that were lost. */
-const unprintable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFD]/u
+/** Controls, lone surrogates, separators of lines, the mark of lost bytes, and what is not seen or turns text around. */
+const unprintable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFD\u061C\u200B\u200E\u200F\u202A-\u202E\u2060-\u206F\uFEFF]/u
 const labelMaxCodePoints = 100
 const passwordMaxCodePoints = 128
 

@@ -123,16 +123,19 @@ export function createSignIn(deps: SignInDeps) {
    *
    * What was read may be old by now: while the password was checked, it may have been reset or everything logged out.
    * So the epoch is read again once the session stands, and a session that came too late is taken back. Whoever moves
-   * the epoch does so before clearing the set; one of the two always sees the other.
+   * the epoch does so before clearing the set; one of the two always sees the other. It is read once before as well: with
+   * PostgreSQL away, no other session makes room for one that then cannot be opened.
    */
   async function open(
     person: Person,
     { deviceName, client }: { deviceName?: string | null | undefined; client: Client },
   ): Promise<SignedIn> {
+    const before = await users.findById(person.id)
+    if (!isAsRead(before, person)) throw refusal(person, 'epoch-moved')
     const { session, pair, removed } = await sessions.open({
       userId: person.id,
       epoch: person.sessionEpoch,
-      card: cardOf(person),
+      card: cardOf(before),
       client,
       deviceName: canonicalLabel(deviceName ?? ''),
     })
@@ -146,7 +149,10 @@ export function createSignIn(deps: SignInDeps) {
       for (const { sessionId, reason } of evicted)
         log('session.ended', { user_id: person.id, session_id: sessionId, reason })
       const now = await users.findById(person.id)
-      if (now && !now.disabledAt && now.sessionEpoch === person.sessionEpoch) return { person: now, session, pair }
+      if (isAsRead(now, person)) {
+        if (now.updatedAt > before.updatedAt) await sessions.putCard(now.id, cardOf(now))
+        return { person: now, session, pair }
+      }
     } catch (error) {
       await Promise.allSettled([takeBack()])
       throw error
@@ -161,4 +167,9 @@ export function createSignIn(deps: SignInDeps) {
   }
 
   return { faults, mustBeFaultless, register, logIn }
+}
+
+/** Whether somebody may still sign in as the person they were when their password was read. */
+function isAsRead(now: Person | null, person: Person): now is Person {
+  return now !== null && !now.disabledAt && now.sessionEpoch === person.sessionEpoch
 }

@@ -8,7 +8,7 @@ import { problemOf } from './problems.ts'
 import type { Route, Services } from './route.ts'
 import { routes } from './routes/index.ts'
 
-const urlMaxChars = 8192
+export const urlMaxChars = 8192
 
 /** The HTTP API over the services, as a Koa application. */
 export function createApp({ services, log, stopping }: { services: Services; log: Log; stopping: () => boolean }): Koa {
@@ -31,6 +31,7 @@ async function answerAll(ctx: Context, next: Next, log: Log, stopping: () => boo
   ctx.set('X-Content-Type-Options', 'nosniff')
   try {
     if (ctx.url.length > urlMaxChars) throw new AppError('uri-too-long')
+    if (ctx.req.headers.host === undefined && ctx.req.httpVersion === '1.1') throw new AppError('malformed-request')
     await next()
   } catch (error) {
     const told = error instanceof AppError ? error : new AppError('internal-error', { cause: error })
@@ -68,7 +69,7 @@ async function run(route: Route, ctx: Context, services: Services): Promise<void
   const caller = route.auth === 'none' ? null : await checkBearer(ctx, services)
   if (route.auth === 'bearer' && caller && 'refusal' in caller) throw caller.refusal
   const params = route.params ? readParams(route.params, ctx['params']) : undefined
-  const body = route.body ? await readBody(ctx, { ...route, body: route.body }, services) : undefined
+  const body = route.method === 'get' ? undefined : await readBody(ctx, route, services)
   const reply = await route.handle({ body, params, caller, client: clientOf(ctx) }, services)
   send(ctx, reply.status, reply.body, reply.headers, 'application/json; charset=utf-8')
 }

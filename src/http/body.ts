@@ -29,12 +29,18 @@ export async function readJson(ctx: Context): Promise<unknown> {
   if (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0) return {}
   if (!jsonType.test(headers['content-type'] ?? '') || headers['content-encoding'] !== undefined)
     throw new AppError('unsupported-media-type')
+  let receivedBytes = 0
+  ctx.req.on('data', (chunk: Buffer) => (receivedBytes += chunk.length))
   try {
     await parseJson(ctx, done)
   } catch (error) {
+    // The parser leaves the rest of a body that it gives up on; unread, it would block the next request of the connection.
+    ctx.req.resume()
     throw new AppError((error as { status?: number }).status === 413 ? 'payload-too-large' : 'malformed-request')
   }
   const { body, rawBody } = ctx.request as unknown as { body: unknown; rawBody: string }
-  if (rawBody.includes('\uFFFD') || isAmbiguous(rawBody)) throw new AppError('malformed-request')
+  // Decoding drops a byte order mark and replaces what is no UTF-8; either way the text has other bytes than came.
+  const changed = Buffer.byteLength(rawBody) !== receivedBytes || rawBody.includes('\uFFFD')
+  if (changed || isAmbiguous(rawBody)) throw new AppError('malformed-request')
   return body
 }

@@ -1,5 +1,5 @@
 import type { Context } from 'koa'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { AppError, type Fault } from '../errors.ts'
 import type { Client } from '../sessions/index.ts'
 import { readJson } from './body.ts'
@@ -7,6 +7,8 @@ import type { Bearer, Refused, Route, Services } from './route.ts'
 
 const bearer = /^bearer +([\w.~+/=-]+) *$/i
 const userAgentMax = 255
+/** What a route takes that declares no body: none, or an empty object. */
+const noMembers = z.strictObject({})
 
 /**
  * Checks the access token of the Authorization header; it is read from nowhere else (RFC 6750 §2.1).
@@ -54,11 +56,11 @@ export function readParams(schema: z.ZodType, params: unknown): unknown {
  */
 export async function readBody(
   ctx: Context,
-  { body: schema, written }: Route & { body: z.ZodType },
+  { body: schema = noMembers, written }: Route,
   services: Services,
 ): Promise<unknown> {
   const sent = await readJson(ctx)
-  const parsed = schema.safeParse(sent)
+  const parsed = schema.safeParse(sent, { reportInput: true })
   if (parsed.success) return parsed.data
   const faults = parsed.error.issues.flatMap(faultsOfIssue)
   if (written && typeof sent === 'object' && sent !== null) {
@@ -70,16 +72,26 @@ export async function readBody(
 }
 
 function faultsOfIssue(issue: z.core.$ZodIssue): Fault[] {
-  const member = issue.path.join('/')
+  const path = issue.path.map(String)
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({ ...place([...path, key]), detail: 'is not known here' }))
+  return [{ ...place(path), detail: sentenceOf(issue) }]
+}
+
+/** Where a member is, by its name and as a JSON Pointer (RFC 6901). */
+function place(path: string[]): Pick<Fault, 'member' | 'pointer'> {
+  const escaped = path.map((name) => `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`)
+  return { member: path.join('/'), pointer: escaped.join('') }
+}
+
+function sentenceOf(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
-    case 'unrecognized_keys':
-      return issue.keys.map((key) => ({ member: key, detail: 'is not known here' }))
     case 'invalid_type':
-      if (member === '') return [{ member, detail: 'must be a JSON object' }]
-      return [{ member, detail: issue.input === undefined ? 'is required' : `must be a ${issue.expected}` }]
+      if (issue.path.length === 0) return 'must be a JSON object'
+      return issue.input === undefined ? 'is required' : `must be a ${issue.expected}`
     case 'too_big':
-      return [{ member, detail: `must have at most ${issue.maximum} characters` }]
+      return `must have at most ${issue.maximum} characters`
     default:
-      return [{ member, detail: issue.message }]
+      return issue.message
   }
 }

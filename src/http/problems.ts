@@ -150,14 +150,12 @@ export function problemOf(error: Pick<AppError, 'code' | 'reason' | 'faults' | '
       code,
       ...(reason !== undefined && { reason }),
       ...(checks && { checks }),
-      ...(faults && { errors: faults.map(({ member, detail }) => ({ pointer: pointerTo(member), detail })) }),
+      ...(faults && { errors: faults.map(({ member, pointer = pointerTo(member), detail }) => ({ pointer, detail })) }),
     },
   }
 }
 
-/** A JSON Pointer (RFC 6901) to a member; names within the service are camelCase, on the wire snake_case. */
+/** The pointer to a member that the service knows by its own name: camelCase within, snake_case on the wire. */
 function pointerTo(member: string): string {
-  if (member === '') return ''
-  const name = member.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
-  return `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+  return `/${member.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`
 }

@@ -49,7 +49,7 @@ interface Declaration<A extends Auth, B, P, R extends Replies> {
   method: Method
   path: string
   summary: string
-  /** `optional-bearer`: a live token makes a caller; without one the handler gets the refusal and decides. */
+  /** `optional-bearer`: a live token makes a caller; with any other the handler gets the refusal and decides. */
   auth: A
   params?: z.ZodType<P>
   body?: z.ZodType<B>
@@ -104,9 +104,9 @@ export function problemsOf(route: Route): ErrorCode[] {
     ...route.problems,
     ...(route.auth === 'bearer' ? (['authentication-required', 'invalid-token'] as const) : []),
     ...(route.params ? (['not-found'] as const) : []),
-    ...(route.body
-      ? (['validation-failed', 'malformed-request', 'payload-too-large', 'unsupported-media-type'] as const)
-      : []),
+    ...(route.method === 'get'
+      ? []
+      : (['validation-failed', 'malformed-request', 'payload-too-large', 'unsupported-media-type'] as const)),
     'uri-too-long',
     'unavailable',
     'internal-error',

@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import type Koa from 'koa'
 import { v4 } from 'uuid'
 import { AppError, type ErrorCode } from '../errors.ts'
+import { urlMaxChars } from './app.ts'
 import { problemOf } from './problems.ts'
 
 const headersTimeoutMs = 15_000
@@ -26,11 +27,13 @@ export async function listen(app: Koa, { host, port }: { host: string; port: num
       requestTimeout: requestTimeoutMs,
       keepAliveTimeout: keepAliveTimeoutMs,
       maxHeaderSize: headersMaxBytes,
+      requireHostHeader: false, // the application asks for it, to answer with a problem
       connectionsCheckingInterval: 5_000,
     },
     (request, response) => void handle(request, response),
   )
   server.on('clientError', answerUnreadable)
+  server.on('checkExpectation', (request, response) => void handle(request, response))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, () => {
@@ -58,6 +61,13 @@ const unreadable: Readonly<Record<string, ErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
 }
 
+/** Whether a packet begins a request, and its first line is longer than a URL may be. */
+function endsLate(packet: Buffer | undefined): boolean {
+  if (!packet || !/^[A-Z]+ \S/.test(packet.toString('latin1', 0, 20))) return false
+  const end = packet.indexOf('\r\n')
+  return end === -1 || end > urlMaxChars
+}
+
 /** Answers what never became a request: bad framing, too many headers, too slow. The connection is closed. */
 function answerUnreadable(
   error: Error & { code?: string; rawPacket?: Buffer },
@@ -68,7 +78,7 @@ function answerUnreadable(
     return
   }
   const overflow = error.code === 'HPE_HEADER_OVERFLOW'
-  const inRequestLine = overflow && error.rawPacket?.indexOf('\r\n') === -1
+  const inRequestLine = overflow && endsLate(error.rawPacket)
   const code = inRequestLine ? 'uri-too-long' : (unreadable[error.code ?? ''] ?? 'malformed-request')
   const requestId = v4()
   const { status, body } = problemOf(new AppError(code), requestId)

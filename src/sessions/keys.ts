@@ -6,6 +6,7 @@ export function createKeys(prefix: string) {
     sessions: (userId: string) => `${sessionsStart}${userId}}`,
     access: (digest: string) => `${prefix}access:${digest}`,
     refresh: (digest: string) => `${prefix}refresh:${digest}`,
+    unwritten: (userId: string) => `${prefix}unwritten:{${userId}}`,
     ended: (sessionId: string) => `${prefix}ended:${sessionId}`,
   }
 }

@@ -26,17 +26,19 @@ end
  * KEYS  access:<digest> …
  * ARGV  1 the start of a user's key, `…sessions:{`
  * Reply three values a token: pointer | nil, session JSON | nil, card JSON | nil
+ * A key that somebody made of another type holds nothing for its own token, and disturbs no other of the batch.
  */
 const lookUp = `
 local found = {}
 for i, key in ipairs(KEYS) do
-  local pointer = redis.call('GET', key)
+  local pointer = redis.pcall('GET', key)
+  if type(pointer) == 'table' then pointer = false end
   local session, card = false, false
   if pointer then
     local slash = string.find(pointer, '/', 1, true)
     if slash then
-      local held = redis.call('HMGET', ARGV[1] .. string.sub(pointer, 1, slash - 1) .. '}', string.sub(pointer, slash + 1), 'user')
-      session, card = held[1], held[2]
+      local held = redis.pcall('HMGET', ARGV[1] .. string.sub(pointer, 1, slash - 1) .. '}', string.sub(pointer, slash + 1), 'user')
+      if not held.err then session, card = held[1], held[2] end
     end
   end
   found[i * 3 - 2], found[i * 3 - 1], found[i * 3] = pointer, session, card
@@ -64,7 +66,7 @@ for i = 1, #held, 2 do
   local id, json = held[i], held[i + 1]
   if id ~= 'user' then
     local ok, session = pcall(cjson.decode, json)
-    if not ok or type(session) ~= 'table' or not tonumber(session.expires_at) or not tonumber(session.idle_expires_at) then
+    if not ok or type(session) ~= 'table' or type(session.expires_at) ~= 'number' or type(session.idle_expires_at) ~= 'number' then
       remove(id, 'revoked', json)
     elseif now >= session.expires_at then
       remove(id, 'expired', json)

@@ -129,7 +129,7 @@ export function encodeSession(session: Session): string {
 export function decodeSession(userId: string, id: string, json: string): Session | null {
   try {
     const stored = JSON.parse(json) as StoredSession
-    if (!Number.isFinite(stored.expires_at) || !Number.isFinite(stored.idle_expires_at)) return null
+    if (!isWhole(stored)) return null
     return {
       id,
       userId,
@@ -157,6 +157,20 @@ export function decodeSession(userId: string, id: string, json: string): Session
     return null
   }
 }
+
+/** Whether everything is there that a decision or an answer rests on; an operator's hand may have been in it. */
+function isWhole(stored: StoredSession): boolean {
+  const { epoch, created_at, refreshed_at, last_seen_at, idle_expires_at, expires_at, access_expires_at } = stored
+  const numbers = [epoch, created_at, refreshed_at, last_seen_at, idle_expires_at, expires_at, access_expires_at]
+  return (
+    numbers.every((number) => Number.isSafeInteger(number) && Math.abs(number) <= timeMaxMs) &&
+    typeof stored.access === 'string' &&
+    typeof stored.refresh === 'string'
+  )
+}
+
+/** The latest time that a Date can hold. */
+const timeMaxMs = 8.64e15
 
 interface StoredSession {
   epoch: number

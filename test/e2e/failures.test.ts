@@ -7,7 +7,7 @@ import { eventually } from '../support/eventually.ts'
 import { connectPostgres, ownPostgres, ownRedis, type OwnPostgres, type OwnRedis } from '../support/own-stores.ts'
 import { aPerson, aSession, password, uniqueEmail, type Someone } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
-import { connectRedis } from '../support/stores.ts'
+import { connectRedis, keyPrefix, operatorsRedis } from '../support/stores.ts'
 
 /** What the rule promises: an answer within this time, and a service that is well again within the other. */
 const answerMs = 5000
@@ -398,7 +398,6 @@ describe('a PostgreSQL that', function () {
       async () => {
         await Promise.all([
           expectUnavailable(client.refresh(someone.tokens.refresh_token)),
-          expectUnavailable(client.logout(sessions[0]!.access_token)),
           expectUnavailable(client.me(someone.tokens.access_token)),
           times(40, () => expectUnavailable(client.login({ email: someone.email, password }))),
           expectStatus(client.protected(someone.tokens.access_token), 200),
@@ -466,35 +465,42 @@ describe('a PostgreSQL that', function () {
     await single.close()
   })
 
-  it('was away for a logout leaves the session ended in Redis, and unconfirmed', async () => {
-    const { tokens } = await aPerson(client)
+  describe('was away for an ending', () => {
+    const endings: Record<string, (token: string, other: Tokens) => Promise<Answer>> = {
+      logout: (token) => client.logout(token),
+      'logout-all': (token) => client.logoutAll(token),
+      'revoking one': (token, other) => client.call('DELETE', `/v1/sessions/${other.session.id}`, { token }),
+      'revoking others': (token) => client.post('/v1/sessions/revoke-others', { token }),
+    }
+    const ends: Record<string, { mine: boolean; others: boolean; confirmedBy: number }> = {
+      logout: { mine: true, others: false, confirmedBy: 401 },
+      'logout-all': { mine: true, others: true, confirmedBy: 401 },
+      'revoking one': { mine: false, others: true, confirmedBy: 204 },
+      'revoking others': { mine: false, others: true, confirmedBy: 200 },
+    }
 
-    await during({ begin: postgres.kill, end: postgres.start }, async () => {
-      await expectUnavailable(client.logout(tokens.access_token))
-      expectProblem(await client.protected(tokens.access_token), 401, 'invalid-token', 'logged-out')
-    })
+    for (const [name, end] of Object.entries(endings))
+      it(`by ${name}: it is done in Redis, confirmed by nothing but PostgreSQL, and then holds for good`, async () => {
+        const someone = await aPerson(client)
+        const other = await aSession(client, someone)
+        const token = someone.tokens.access_token
+        const { mine, others, confirmedBy } = ends[name]!
+        const key = `${keyPrefix}sessions:{${someone.id}}`
+        const asBefore = await operatorsRedis().hgetall(key)
 
-    await untilItWorks(client)
-    expect((await journal([tokens])).rows).to.have.length(0)
-    expectProblem(await client.logout(tokens.access_token), 401, 'invalid-token', 'logged-out')
-    expect((await journal([tokens])).rows).to.have.length(1)
-  })
+        await during({ begin: postgres.kill, end: postgres.start }, async () => {
+          await expectUnavailable(end(token, other))
+          expect((await client.protected(token)).status).to.equal(mine ? 401 : 200)
+          expect((await client.protected(other.access_token)).status).to.equal(others ? 401 : 200)
+          await expectUnavailable(end(token, other))
+        })
+        await untilItWorks(client)
+        await expectStatus(end(token, other), confirmedBy)
 
-  it('was away for a logout-all leaves all sessions ended in Redis, and unconfirmed', async () => {
-    const someone = await aPerson(client)
-    const other = await aSession(client, someone)
-
-    await during({ begin: postgres.kill, end: postgres.start }, async () => {
-      await expectUnavailable(client.logoutAll(someone.tokens.access_token))
-      for (const { access_token } of [someone.tokens, other]) await expectStatus(client.protected(access_token), 401)
-    })
-
-    const fresh = (
-      await eventually(() => expectStatus(client.login({ email: someone.email, password }), 200), recoveryMs)
-    ).body as Tokens
-    await expectStatus(client.logoutAll(fresh.access_token), 200)
-    for (const { access_token } of [someone.tokens, other, fresh])
-      await expectStatus(client.protected(access_token), 401)
+        await operatorsRedis().hset(key, asBefore)
+        expect((await client.refresh(someone.tokens.refresh_token)).status).to.equal(mine ? 401 : 200)
+        expect((await client.refresh(other.refresh_token)).status).to.equal(others ? 401 : 200)
+      })
   })
 })
 

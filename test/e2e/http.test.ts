@@ -4,7 +4,7 @@ import { expect } from 'chai'
 import { routes } from '../../src/http/index.ts'
 import { expectProblem, pointersOf, type Json } from '../support/client.ts'
 import { aPerson, password, uniqueEmail } from '../support/people.ts'
-import { sendRaw, type RawAnswer } from '../support/raw.ts'
+import { sendRaw, statusesOf, type RawAnswer } from '../support/raw.ts'
 import { startService, type TestService } from '../support/service.ts'
 
 describe('the API over HTTP', () => {
@@ -109,6 +109,7 @@ describe('the API over HTTP', () => {
         `{"__proto__":{"email":"${email}"},"password":"x"}`,
         `{"email":${'['.repeat(20)}${']'.repeat(20)}}`,
         Buffer.from('\uFEFF{}', 'utf16le'),
+        Buffer.from('\uFEFF{"email":"a@example.com","password":"x"}'),
         Buffer.concat([Buffer.from('{"email":"'), Buffer.from([0xff, 0xfe]), Buffer.from('","password":"x"}')]),
       ]) {
         const answer = await loginWith(type, body)
@@ -136,15 +137,55 @@ describe('the API over HTTP', () => {
       expect(pointersOf(answer)).to.deep.equal(['/email'])
     })
 
+    it('is refused where a route takes none, so that no wish is overheard', async () => {
+      const { tokens } = await aPerson(service.client)
+      const token = tokens.access_token
+
+      const wish = await service.client.post('/v1/auth/logout-all', { token, body: { except_current: true } })
+      expectProblem(wish, 400, 'validation-failed')
+      expect(pointersOf(wish)).to.deep.equal(['/except_current'])
+      const text = { 'content-type': 'text/plain' }
+      const plain = await service.client.post('/v1/sessions/revoke-others', { token, body: 'all', headers: text })
+      expectProblem(plain, 415, 'unsupported-media-type')
+      expect((await service.client.me(token)).status).to.equal(200)
+      expect((await service.client.post('/v1/auth/logout-all', { token, body: {} })).status).to.equal(200)
+    })
+
+    it('is told what is wrong with each member, and where, as it was written', async () => {
+      const answer = await service.client.login({ email: 1, password: null, isAdmin: true, 'a/b~c': 1, '': 1 })
+
+      expect(answer.body.errors).to.have.deep.members([
+        { pointer: '/email', detail: 'must be a string' },
+        { pointer: '/password', detail: 'must be a string' },
+        { pointer: '/isAdmin', detail: 'is not known here' },
+        { pointer: '/a~1b~0c', detail: 'is not known here' },
+        { pointer: '/', detail: 'is not known here' },
+      ])
+      const missing = await service.client.login({ email: 'ada@example.com' })
+      expect(missing.body.errors).to.deep.equal([{ pointer: '/password', detail: 'is required' }])
+    })
+
     it('has at most 64 KiB, however it is sent', async () => {
       const large = JSON.stringify({ email: 'ada@example.com', password: 'x'.repeat(200_000) })
 
       expectProblem(await service.client.login(large), 413, 'payload-too-large')
+      const chunk = `${large.length.toString(16)}\r\n${large}\r\n0\r\n\r\n`
       const chunked = await sendRaw(
         service.url,
-        `POST /v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${large.length.toString(16)}\r\n${large}\r\n0\r\n\r\n`,
+        `POST /v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}`,
       )
       expectRawProblem(chunked, 413, 'payload-too-large')
+    })
+
+    it('that is refused does not stand in the way of the next request on its connection', async () => {
+      const large = JSON.stringify({ email: 'ada@example.com', password: 'x'.repeat(200_000) })
+      const head = 'POST /v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
+      const next = 'GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+      for (const refused of [
+        `${head}Content-Length: ${large.length}\r\n\r\n${large}`,
+        `${head}Transfer-Encoding: chunked\r\n\r\n${large.length.toString(16)}\r\n${large}\r\n0\r\n\r\n`,
+      ])
+        expect(await statusesOf(service.url, refused + next)).to.deep.equal([413, 200])
     })
   })
 
@@ -203,12 +244,21 @@ describe('the API over HTTP', () => {
       expect((await service.client.get('/health/live')).status).to.equal(200)
     })
 
+    it('is refused without a Host, and answered whatever it expects', async () => {
+      const nameless = await sendRaw(service.url, 'GET /health/live HTTP/1.1\r\n\r\n')
+      expectRawProblem(nameless, 400, 'malformed-request')
+      const expecting = await sendRaw(service.url, 'GET /v1/me HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\n\r\n')
+      expectRawProblem(expecting, 401, 'authentication-required')
+    })
+
     it('is refused when its headers or its URL are too large', async () => {
       const flood = `GET /v1/me HTTP/1.1\r\nHost: x\r\nX-Flood: ${'x'.repeat(100_000)}\r\n\r\n`
       expectRawProblem(await sendRaw(service.url, flood), 431, 'headers-too-large')
       expectProblem(await service.client.get(`/v1/me?${'x'.repeat(9000)}`), 414, 'uri-too-long')
       const endless = `GET /${'x'.repeat(100_000)} HTTP/1.1\r\nHost: x\r\n\r\n`
       expectRawProblem(await sendRaw(service.url, endless), 414, 'uri-too-long')
+      const long = `GET /${'x'.repeat(40_000)} HTTP/1.1\r\nHost: x\r\n\r\n`
+      expectRawProblem(await sendRaw(service.url, long), 414, 'uri-too-long')
       expect((await service.client.get('/health/live')).status).to.equal(200)
     })
   })

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { digest } from '../../src/platform/digest.ts'
 import { expectProblem } from '../support/client.ts'
@@ -69,6 +70,37 @@ describe('an operator with redis-cli', () => {
 
     expect(tombstone.reason).to.equal('logged-out')
     expect(Date.parse(tombstone.at)).to.be.closeTo(Date.now(), 60_000)
+  })
+
+  it('breaks nothing by writing what is almost a session, or no id at all', async () => {
+    const { client } = service
+    const someone = await aPerson(client)
+    const later = Date.now() + 1_000_000_000
+    await operatorsRedis().hset(
+      sessionsOf(someone.id),
+      randomUUID(),
+      `{"expires_at":${later},"idle_expires_at":${later}}`,
+      randomUUID(),
+      `{"expires_at":"${later}","idle_expires_at":"${later}"}`,
+      'a note of mine',
+      'hello',
+    )
+
+    expect((await client.sessions(someone.tokens.access_token)).body.items).to.have.length(1)
+    const fresh = await aSession(client, someone)
+    expect((await client.post('/v1/sessions/revoke-others', { token: fresh.access_token })).body.revoked).to.equal(1)
+    expect((await client.logoutAll(fresh.access_token)).status).to.equal(200)
+  })
+
+  it('disturbs nobody else by a key of another type', async () => {
+    const { client } = service
+    const [someone, other] = [await aPerson(client), await aPerson(client)]
+    await operatorsRedis().set(sessionsOf(someone.id), 'text')
+
+    const answers = await Promise.all([someone, other].map(({ tokens }) => client.protected(tokens.access_token)))
+
+    expect(answers.map(({ status }) => status)).to.deep.equal([401, 200])
+    await operatorsRedis().del(sessionsOf(someone.id))
   })
 
   it('breaks nothing by writing nonsense: a damaged field is no session', async () => {

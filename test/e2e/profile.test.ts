@@ -26,6 +26,14 @@ describe('the caller’s account', () => {
       expect((await service.client.me(tokens.access_token)).body).to.include({ username, name: null })
     })
 
+  it('is left as it is by a change of nothing', async () => {
+    const { tokens } = await aPerson(service.client)
+
+    const answer = await change('PATCH', tokens.access_token, {})
+
+    expect(answer.body).to.deep.equal(tokens.user)
+  })
+
   it('shows a change with the next request of every session', async () => {
     const { client } = service
     const someone = await aPerson(client)

@@ -117,12 +117,12 @@ describe('what PostgreSQL knows to have ended', () => {
   let redis: ReturnType<typeof connectRedis>
   let sessions: Sessions
   let accounts: Accounts
+  const clock = movableClock()
 
   before(async () => {
     await migrate(databaseUrl(), migrationSource)
     knex = knexModule({ client: 'pg', connection: databaseUrl() })
     redis = connectRedis(redisUrl())
-    const clock = movableClock()
     sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives })
     const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
     accounts = createAccounts({ ...open, knex, sessions, clock, passwords })
@@ -152,6 +152,94 @@ describe('what PostgreSQL knows to have ended', () => {
       expect(await sessions.check(pair.accessToken)).to.include({ kind: 'ended' })
       expect(await sessions.list(person.id)).to.deep.equal([])
     })
+
+  it('is a disabled account, which gets no new tokens', async () => {
+    const { person, session, pair } = await accounts.register({ email: uniqueEmail(), password, client })
+    await knex('users').where({ id: person.id }).update({ disabled_at: new Date() })
+
+    expect(await refusalOf(accounts.refresh(pair.refreshToken, client))).to.include({ reason: 'ended' })
+    expect(await sessions.check(pair.accessToken)).to.include({ kind: 'ended', reason: 'disabled' })
+    expect(session.userId).to.equal(person.id)
+  })
+
+  it('is the end of a session whose refresh token was reused, and of one that was over the cap', async () => {
+    const journalled = (sessionId: string) => knex('session_endings').where({ session_id: sessionId }).first()
+    const reused = await accounts.register({ email: uniqueEmail(), password, client })
+    const fresh = await accounts.refresh(reused.pair.refreshToken, client)
+    await accounts.refresh(fresh.pair.refreshToken, client)
+    await refusalOf(accounts.refresh(reused.pair.refreshToken, client))
+    expect(await journalled(reused.session.id)).to.include({ reason: 'reused', actor_id: null })
+
+    const email = uniqueEmail()
+    const small = createSessions({ redis, prefix: keyPrefix, clock, lives: () => ({ ...lives, perUserMax: 1 }) })
+    const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
+    const capped = createAccounts({ ...open, knex, sessions: small, clock, passwords })
+    const evicted = await capped.register({ email, password, client })
+    await capped.logIn({ identifier: { kind: 'email', text: email }, password, client })
+    expect(await journalled(evicted.session.id)).to.include({ reason: 'evicted' })
+  })
+
+  it('has moved on before the set is cleared, so that a login cannot slip in between', async () => {
+    const seen: number[] = []
+    const watched: Sessions = {
+      ...sessions,
+      async endAll(userId, reason) {
+        const { session_epoch } = await knex('users').where({ id: userId }).first()
+        seen.push(session_epoch)
+        return sessions.endAll(userId, reason)
+      },
+    }
+    const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
+    const { person, session } = await accounts.register({ email: uniqueEmail(), password, client })
+
+    await createAccounts({ ...open, knex, sessions: watched, clock, passwords }).logOutEverywhere({
+      userId: person.id,
+      sessionId: session.id,
+    })
+
+    expect(seen).to.deep.equal([1])
+  })
+
+  it('is asked once more after a session was opened; when it does not answer, the session is taken back', async () => {
+    const email = uniqueEmail()
+    const first = await accounts.register({ email, password, client })
+    const broken: Sessions = {
+      ...sessions,
+      async open(person) {
+        const opened = await sessions.open(person)
+        await knex.raw('alter table users rename to users_away')
+        return opened
+      },
+    }
+    const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
+    const login = createAccounts({ ...open, knex, sessions: broken, clock, passwords }).logIn({
+      identifier: { kind: 'email', text: email },
+      password,
+      client,
+    })
+
+    expect(await refusalOf(login)).to.include({ code: 'unavailable' })
+    await knex.raw('alter table users_away rename to users')
+    expect((await sessions.list(first.person.id)).map(({ id }) => id)).to.deep.equal([first.session.id])
+  })
+})
+
+describe('an unknown account', () => {
+  it('costs a check of a hash like any other', async () => {
+    const passwords = createPasswords({ memoryKib: 8192, timeCost: 3, parallelism: 1 })
+    const hash = await passwords.hash(password)
+    await passwords.verify(null, password)
+    const cpuMsOf = async (passwordHash: string | null) => {
+      const before = process.cpuUsage()
+      for (let i = 0; i < 10; i++) await passwords.verify(passwordHash, 'another one')
+      const { user, system } = process.cpuUsage(before)
+      return (user + system) / 1000
+    }
+
+    const [known, unknown] = [await cpuMsOf(hash), await cpuMsOf(null)]
+
+    expect(unknown, `known: ${known} ms`).to.be.greaterThan(known / 3)
+  })
 })
 
 /** What an operation throws. */

@@ -115,6 +115,29 @@ describe('the sessions in Redis', () => {
     expect(await stored()).to.not.include('replay')
   })
 
+  it('keep no pointer of a refresh that lost against another', async () => {
+    const { pair } = await open(randomUUID())
+    const presented = await sessions.present(pair.refreshToken)
+    if (presented.kind !== 'usable') throw new Error(presented.kind)
+    const by = { card: cardAt(1, 'ada'), client }
+    const pointers = async () => (await redis.keys(`${keyPrefix}refresh:*`)).length
+    const before = await pointers()
+
+    await Promise.all(Array.from({ length: 8 }, () => sessions.refresh(presented.held, pair.refreshToken, by)))
+
+    expect((await pointers()) - before).to.equal(1)
+  })
+
+  it('say of one that had lapsed when it was ended that it lapsed', async () => {
+    const userId = randomUUID()
+    const { pair } = await open(userId)
+    clock.pass({ days: 8 })
+
+    expect(await sessions.endAll(userId, 'logged-out-everywhere')).to.deep.equal([])
+
+    expect(await sessions.check(pair.accessToken)).to.include({ kind: 'ended', reason: 'idle' })
+  })
+
   it('shorten the life of a spent refresh token to the reuse window', async () => {
     const { pair } = await open(randomUUID())
     const presented = await sessions.present(pair.refreshToken)

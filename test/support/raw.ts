@@ -27,6 +27,17 @@ export async function sendRaw(url: string, bytes: string | Buffer): Promise<RawA
   return answer
 }
 
+/** Sends bytes and reads the statuses of all answers, until the service closes the connection. */
+export async function statusesOf(url: string, bytes: string): Promise<number[]> {
+  const { hostname, port } = new URL(url)
+  const socket = net.connect(Number(port), hostname)
+  await once(socket, 'connect')
+  socket.write(bytes)
+  let text = ''
+  for await (const chunk of socket as AsyncIterable<Buffer>) text += chunk.toString('latin1')
+  return [...text.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status))
+}
+
 function parse(text: string): RawAnswer | null {
   const end = text.indexOf('\r\n\r\n')
   if (end < 0) return null

@@ -29,7 +29,7 @@ describe('the configuration', () => {
   it('complains about everything at once and repeats no value', () => {
     const complaints = complaintsOf({
       DATABASE_URL: 'mysql://root:hunter2@localhost',
-      REDIS_URL: 'http://hunter2',
+      REDIS_URL: 'redis://hunter2:no-port',
       PORT: '70000',
       REGISTRATION: 'hunter2',
       LOG_LEVEL: 'loud',

@@ -57,7 +57,7 @@ describe('the README', () => {
 
   it('lists every Redis key by its name, and no other', () => {
     const keys = createKeys(variables['KEY_PREFIX']!.initial!)
-    const { sessionsStart, sessions, access, refresh, ended, ...others } = keys
+    const { sessionsStart, sessions, access, refresh, ended, unwritten, ...others } = keys
     expect(others).to.deep.equal({})
     expect(sessions('')).to.equal(`${sessionsStart}}`)
 
@@ -66,6 +66,7 @@ describe('the README', () => {
       code(access('<digest>')),
       code(refresh('<digest>')),
       code(ended('<session id>')),
+      code(unwritten('<user id>')),
     ])
   })
 
@@ -183,7 +184,7 @@ function membersOf(heading: string): string[] {
 }
 
 function endpointRow({ method, path: at, auth, body, summary, replies, problems }: Route): string[] {
-  const tokens = { none: '–', bearer: 'access', 'optional-bearer': 'access or refresh' }
+  const tokens = { none: '–', bearer: 'access', 'optional-bearer': body ? 'access or refresh' : 'access' }
   const shape = (body as unknown as { shape: Record<string, { safeParse(value: unknown): { success: boolean } }> })
     ?.shape
   const members = Object.entries(shape ?? {}).map(([name, schema]) =>

@@ -20,6 +20,8 @@ describe('the rule for e-mail addresses', () => {
       '@example.com',
       'ada@',
       'ada@localhost',
+      'ada@127.0.0.1',
+      'ada@example.123',
       'ada@example..com',
       'ada@-example.com',
       'ada@example-.com',
@@ -83,7 +85,18 @@ describe('the rule for names', () => {
   })
 
   it('refuses nothing, too much, and what cannot be printed', () => {
-    for (const text of ['', '   ', '😀'.repeat(101), 'a\nb', 'a\u0000', '\ud800', 'a\u2028b', 'lost \uFFFD'])
+    for (const text of [
+      '',
+      '   ',
+      '😀'.repeat(101),
+      'a\nb',
+      'a\u0000',
+      '\ud800',
+      'a\u2028b',
+      'lost \uFFFD',
+      '\u200B',
+      'a\u202Eb',
+    ])
       expect(canonicalLabel(text), JSON.stringify(text)).to.equal(null)
   })
 })

@@ -71,8 +71,7 @@ export const logout = defineRoute({
     if (refresh_token !== undefined) await accounts.logOutByRefreshToken(refresh_token)
     if (!('refusal' in caller)) await accounts.logOut(caller)
     else {
-      // An earlier try may have ended the session in Redis and failed to write it down.
-      if (caller.ended) await accounts.logOut(caller.ended)
+      if (caller.ended) await accounts.confirmEnding(caller.ended)
       if (refresh_token === undefined) throw caller.refusal
     }
     return reply(204, null)
@@ -83,10 +82,14 @@ export const logoutAll = defineRoute({
   method: 'post',
   path: '/v1/auth/logout-all',
   summary: 'End all sessions of the caller',
-  auth: 'bearer',
+  auth: 'optional-bearer',
   replies: { 200: schemas.Revoked },
-  problems: [],
+  problems: ['authentication-required', 'invalid-token'],
   async handle({ caller }, { accounts }) {
+    if ('refusal' in caller) {
+      if (caller.ended) await accounts.confirmEnding(caller.ended)
+      throw caller.refusal
+    }
     return reply(200, { revoked: await accounts.logOutEverywhere(caller) })
   },
 })
