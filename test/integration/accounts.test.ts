@@ -13,6 +13,7 @@ import { createSessions, type Sessions } from '../../src/sessions/index.ts'
 import { movableClock } from '../support/clock.ts'
 import { password, uniqueEmail } from '../support/people.ts'
 import { connectRedis, databaseUrl, keyPrefix, redisUrl } from '../support/stores.ts'
+import { aThrottle } from '../support/throttle.ts'
 
 const client = { address: null, userAgent: null }
 const hour = 3_600_000
@@ -53,8 +54,8 @@ describe('a login whose password check is still running', () => {
         return right
       },
     }
-    accounts = createAccounts({ ...open, knex, sessions, clock, passwords })
-    slow = createAccounts({ ...open, knex, sessions, clock, passwords: gated })
+    accounts = createAccounts({ ...open, knex, sessions, throttle: aThrottle(redis), clock, passwords })
+    slow = createAccounts({ ...open, knex, sessions, throttle: aThrottle(redis), clock, passwords: gated })
   })
   after(async () => {
     redis.disconnect()
@@ -125,7 +126,7 @@ describe('what PostgreSQL knows to have ended', () => {
     const clock = movableClock()
     sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives })
     const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
-    accounts = createAccounts({ ...open, knex, sessions, clock, passwords })
+    accounts = createAccounts({ ...open, knex, sessions, throttle: aThrottle(redis), clock, passwords })
   })
   after(async () => {
     redis.disconnect()

@@ -7,6 +7,7 @@ import { problemOf } from '../../src/http/problems.ts'
 import { logEvents } from '../../src/platform/log.ts'
 import { createKeys } from '../../src/sessions/keys.ts'
 import { encodeCard, encodeSession, endReasons, type Session } from '../../src/sessions/session.ts'
+import { keyStart } from '../../src/throttle/index.ts'
 import { blocksOf, brokenLink, documents, linksOf, readDocument, tableBelow } from '../support/documentation.ts'
 
 const readme = readDocument('README.md')
@@ -42,7 +43,10 @@ describe('the README', () => {
   it('lists every reason of a dead access token with what its bearer is told, and no other', () => {
     const told = ['unknown', ...endReasons].map((reason) => [
       code(reason),
-      problemOf({ code: 'invalid-token', reason, faults: undefined, checks: undefined }, '').body['detail'],
+      problemOf(
+        { code: 'invalid-token', reason, faults: undefined, checks: undefined, retryAfterSeconds: undefined },
+        '',
+      ).body['detail'],
     ])
 
     const shown = tableBelow(readme, 'Why an access token is refused').map(([reason, detail]) => [reason, detail])
@@ -56,7 +60,8 @@ describe('the README', () => {
   })
 
   it('lists every Redis key by its name, and no other', () => {
-    const keys = createKeys(variables['KEY_PREFIX']!.initial!)
+    const prefix = variables['KEY_PREFIX']!.initial!
+    const keys = createKeys(prefix)
     const { sessionsStart, sessions, access, refresh, ended, ...others } = keys
     expect(others).to.deep.equal({})
     expect(sessions('')).to.equal(`${sessionsStart}}`)
@@ -66,6 +71,7 @@ describe('the README', () => {
       code(access('<digest>')),
       code(refresh('<digest>')),
       code(ended('<session id>')),
+      code(`${keyStart(prefix)}:<rule>:<subject>`),
     ])
   })
 
