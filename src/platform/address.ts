@@ -2,7 +2,7 @@ import { isIP, SocketAddress } from 'node:net'
 import proxyAddr from 'proxy-addr'
 import type { IncomingMessage } from 'node:http'
 
-/** Tells whether what an address says of those before it is believed. */
+/** Tells whether what a canonical address says of those before it is believed. */
 export type Trust = (address: string) => boolean
 
 const mapped = '::ffff:'
@@ -37,7 +37,7 @@ export function compileTrust(proxies: readonly string[]): Trust {
   for (const proxy of proxies)
     if (isIP(proxy.split('/')[0]!) === 0) throw new TypeError('neither an address nor a network')
   const trusts = proxyAddr.compile([...proxies])
-  return (address) => isIP(address) !== 0 && trusts(address, 0)
+  return (address) => trusts(address, 0)
 }
 
 /**
@@ -48,8 +48,14 @@ export function compileTrust(proxies: readonly string[]): Trust {
  * left may have been written by anybody. Where a proxy names something that is no address, it is taken for the client
  * itself.
  */
-export function clientAddressOf(request: IncomingMessage, trusts: Trust): string | null {
-  if (request.socket.remoteAddress === undefined) return null
-  const hops = proxyAddr.all(request, trusts).map(canonicalAddress)
-  return hops.findLast((hop) => hop !== null) ?? null
+export function clientAddressOf({ socket, headers }: IncomingMessage, trusts: Trust): string | null {
+  let client = canonicalAddress(socket.remoteAddress ?? '')
+  if (client === null || !trusts(client)) return client
+  const named = String(headers['x-forwarded-for'] ?? '').split(',')
+  while (named.length > 0 && trusts(client)) {
+    const next = canonicalAddress(named.pop()!.trim())
+    if (next === null) break
+    client = next
+  }
+  return client
 }
