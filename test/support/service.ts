@@ -25,7 +25,7 @@ export async function closeServices(): Promise<void> {
 const cheapHashes = { ARGON2_MEMORY_KIB: '1024', ARGON2_TIME_COST: '2' }
 
 /** The tests register and log in from one address, hundreds of times a minute. */
-const wideLimits = {
+export const wideLimits = {
   SETTING_LOGINS_PER_ADDRESS_MAX: '1000000',
   SETTING_REGISTRATIONS_PER_ADDRESS_MAX: '1000000',
   SETTING_WRONG_TOKENS_PER_ADDRESS_MAX: '1000000',
