@@ -35,6 +35,7 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
   const throttle = createThrottle({
     redis,
     prefix: config.keyPrefix,
+    log,
     rules: () => ({
       'wrong-passwords': {
         points: settings.wrong_passwords_max,

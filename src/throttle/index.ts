@@ -1,5 +1,6 @@
 import { RateLimiterRedis } from 'rate-limiter-flexible'
 import { AppError } from '../errors.ts'
+import type { Log } from '../platform/log.ts'
 import { fromRedis, type Redis } from '../platform/redis.ts'
 import type { Rule, RuleName } from './rules.ts'
 import { keyOf, type Subject } from './subject.ts'
@@ -24,18 +25,24 @@ export function createThrottle({
   redis,
   prefix,
   rules,
+  log,
 }: {
   redis: Redis
   prefix: string
   rules: () => Readonly<Record<RuleName, Rule>>
+  log: Log
 }) {
   // The library counts and keeps the windows; what is too much is decided here. Its own limits are not used.
   const counter = new RateLimiterRedis({ storeClient: redis, keyPrefix: keyStart(prefix), points: 1, duration: 1 })
 
   /** Counts one point, in one step with reading how many there are. */
   async function add(rule: RuleName, subject: Subject): Promise<Spent> {
-    const customDuration = rules()[rule].windowSeconds
-    return spentOf(await fromRedis(counter.penalty(`${rule}:${keyOf(subject)}`, 1, { customDuration })))
+    const { points, windowSeconds } = rules()[rule]
+    const options = { customDuration: windowSeconds }
+    const spent = spentOf(await fromRedis(counter.penalty(`${rule}:${keyOf(subject)}`, 1, options)))
+    if (spent.points === points)
+      log('limit.reached', { reason: rule, ...('userId' in subject && { user_id: subject.userId }) })
+    return spent
   }
 
   async function read(rule: RuleName, subject: Subject): Promise<Spent> {

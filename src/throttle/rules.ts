@@ -1,7 +1,5 @@
 /** What is limited, by the name that its keys carry. How often, and in which window, are settings. */
-export const ruleNames = ['wrong-passwords', 'logins', 'registrations', 'wrong-tokens', 'mails'] as const
-
-export type RuleName = (typeof ruleNames)[number]
+export type RuleName = 'wrong-passwords' | 'logins' | 'registrations' | 'wrong-tokens' | 'mails'
 
 /** So many points may be spent from the first one until the window ends; then all of them are there again. */
 export interface Rule {

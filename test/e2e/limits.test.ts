@@ -48,10 +48,12 @@ describe('wrong passwords of one account', () => {
   it('leave open sessions working, refreshing and logging out, and others alone', async () => {
     const person = await aPerson(client)
     const neighbour = await aPerson(client)
-    const { email, tokens } = person
+    const { email, id, tokens } = person
     const other = await aSession(client, person)
     for (let i = 0; i < 10; i++) await client.login({ email, password: wrong })
     expectTooMany(await client.login({ email, password }), 900)
+    const told = service.logged.filter(({ event, user_id }) => event === 'limit.reached' && user_id === id)
+    expect(told.map(({ reason }) => reason)).to.deep.equal(['wrong-passwords'])
 
     expect((await client.protected(tokens.access_token)).status).to.equal(200)
     const fresh = await client.refresh(tokens.refresh_token)
