@@ -107,7 +107,7 @@ export async function openStage(signal: AbortSignal) {
     startFixed: () => startServer('fixed', ['--import', 'tsx', 'bench/servers/bare.ts', 'fixed']),
     startOneGet: () =>
       startServer('one-get', ['--import', 'tsx', 'bench/servers/bare.ts', 'redis'], { env: { REDIS_URL: redis.url } }),
-    /** Starts the built form as it runs in production, with nothing set but what has to be. */
+    /** Starts the built form as it runs in production, with nothing set but what has to be, and wide limits. */
     startLatchkey: () =>
       startServer('latchkey', ['dist/src/main.js'], {
         env: {
@@ -116,6 +116,10 @@ export async function openStage(signal: AbortSignal) {
           HOST: '127.0.0.1',
           PORT: '0',
           LOG_LEVEL: 'info',
+          // Everybody here comes from one address, and more often than any address should.
+          SETTING_LOGINS_PER_ADDRESS_MAX: '1000000',
+          SETTING_REGISTRATIONS_PER_ADDRESS_MAX: '1000000',
+          SETTING_WRONG_TOKENS_PER_ADDRESS_MAX: '1000000',
         },
         isReady: async (url) => (await fetch(`${url}/health/ready`)).ok,
       }),

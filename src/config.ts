@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { compileTrust } from './platform/address.ts'
 import type { LogLevel } from './platform/log.ts'
 import { settingDefinitions, type SettingName, type Settings } from './settings/index.ts'
 
@@ -18,6 +19,18 @@ const url = (...schemes: string[]) =>
     .string()
     .refine((text) => schemes.some((scheme) => text.startsWith(scheme)), `must begin with ${schemes.join(' or ')}`)
     .refine((text) => URL.canParse(text), 'must be a URL')
+
+const proxies = z
+  .string()
+  .transform((text) => (text === 'none' ? [] : text.split(',').map((proxy) => proxy.trim())))
+  .refine((list) => {
+    try {
+      compileTrust(list)
+      return true
+    } catch {
+      return false
+    }
+  }, 'must be addresses or networks such as 10.0.0.0/8, with commas between them')
 
 interface Variable {
   schema: z.ZodType<unknown, string>
@@ -46,6 +59,12 @@ const serviceVariables = {
       .regex(/^[\w:.-]{1,64}$/, 'must be 1 to 64 letters, digits, colons, dots, hyphens or underscores'),
     initial: 'latchkey:',
     meaning: 'What every Redis key begins with.',
+  },
+  TRUSTED_PROXIES: {
+    schema: proxies,
+    initial: 'none',
+    meaning:
+      'Proxies whose X-Forwarded-For is believed: addresses and networks such as `10.0.0.0/8`, with commas between them.',
   },
   REGISTRATION: {
     schema: z.enum(['open', 'closed']),
@@ -98,6 +117,7 @@ export interface Config {
   keyPrefix: string
   host: string
   port: number
+  trustedProxies: string[]
   registration: 'open' | 'closed'
   logLevel: LogLevel
   hashCost: { memoryKib: number; timeCost: number; parallelism: number }
@@ -143,6 +163,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     keyPrefix: read.KEY_PREFIX,
     host: read.HOST,
     port: read.PORT,
+    trustedProxies: read.TRUSTED_PROXIES,
     registration: read.REGISTRATION,
     logLevel: read.LOG_LEVEL,
     hashCost: {

@@ -16,6 +16,7 @@ export const errorCodes = [
   'payload-too-large',
   'uri-too-long',
   'unsupported-media-type',
+  'too-many-attempts',
   'headers-too-large',
   'internal-error',
   'unavailable',
@@ -34,7 +35,7 @@ export interface Fault {
 /**
  * A refusal with a public code.
  *
- * `reason`, `faults` and `checks` reach the caller; `cause` is for the log alone.
+ * `reason`, `faults`, `checks` and `retryAfterSeconds` reach the caller; `cause` is for the log alone.
  */
 export class AppError extends Error {
   override readonly name = 'AppError'
@@ -43,6 +44,8 @@ export class AppError extends Error {
   readonly faults: readonly Fault[] | undefined
   /** For readiness: what each part says. */
   readonly checks: Readonly<Record<string, string>> | undefined
+  /** For `too-many-attempts`: when it makes sense to try again. */
+  readonly retryAfterSeconds: number | undefined
 
   constructor(
     code: ErrorCode,
@@ -50,6 +53,7 @@ export class AppError extends Error {
       reason?: string
       faults?: readonly Fault[]
       checks?: Readonly<Record<string, string>>
+      retryAfterSeconds?: number
       cause?: unknown
     } = {},
   ) {
@@ -58,5 +62,6 @@ export class AppError extends Error {
     this.reason = told.reason
     this.faults = told.faults
     this.checks = told.checks
+    this.retryAfterSeconds = told.retryAfterSeconds
   }
 }

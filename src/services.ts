@@ -1,12 +1,14 @@
 import packageJson from '../package.json' with { type: 'json' }
 import { createAccounts, createPasswords } from './accounts/index.ts'
 import type { Config } from './config.ts'
+import { compileTrust } from './platform/address.ts'
 import { systemClock, type Clock } from './platform/clock.ts'
 import type { Log } from './platform/log.ts'
 import { openPostgres } from './platform/postgres.ts'
 import { createReadiness } from './platform/readiness.ts'
 import { openRedis } from './platform/redis.ts'
 import { createSessions } from './sessions/index.ts'
+import { createThrottle } from './throttle/index.ts'
 
 /** Everything the service is made of, connected to its stores; whoever calls it closes it. */
 export function createServices(config: Config, { log, clock = systemClock }: { log: Log; clock?: Clock }) {
@@ -30,9 +32,34 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
       perUserMax: settings.sessions_per_user_max,
     }),
   })
+  const throttle = createThrottle({
+    redis,
+    prefix: config.keyPrefix,
+    log,
+    rules: () => ({
+      'wrong-passwords': {
+        points: settings.wrong_passwords_max,
+        windowSeconds: settings.wrong_passwords_window_seconds,
+      },
+      logins: {
+        points: settings.logins_per_address_max,
+        windowSeconds: settings.logins_per_address_window_seconds,
+      },
+      registrations: {
+        points: settings.registrations_per_address_max,
+        windowSeconds: settings.registrations_per_address_window_seconds,
+      },
+      'wrong-tokens': {
+        points: settings.wrong_tokens_per_address_max,
+        windowSeconds: settings.wrong_tokens_per_address_window_seconds,
+      },
+      mails: { points: settings.mails_per_person_max, windowSeconds: settings.mails_per_person_window_seconds },
+    }),
+  })
   const accounts = createAccounts({
     knex,
     sessions,
+    throttle,
     passwords: createPasswords(config.hashCost),
     clock,
     log,
@@ -43,6 +70,8 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
   return {
     accounts,
     sessions,
+    throttle,
+    trustsProxy: compileTrust(config.trustedProxies),
     clock,
     version: packageJson.version,
     readiness: createReadiness({ redis, keyPrefix: config.keyPrefix, knex, migrated: () => migrated, log }),

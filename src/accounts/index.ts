@@ -2,6 +2,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Knex } from '../platform/postgres.ts'
 import type { Sessions } from '../sessions/index.ts'
+import type { Throttle } from '../throttle/index.ts'
 import { createEnding } from './ending.ts'
 import { createEndingsTable } from './endings-table.ts'
 import type { Passwords } from './passwords.ts'
@@ -22,6 +23,7 @@ export type Accounts = ReturnType<typeof createAccounts>
 export function createAccounts({
   knex,
   sessions,
+  throttle,
   passwords,
   clock,
   log,
@@ -30,6 +32,7 @@ export function createAccounts({
 }: {
   knex: Knex
   sessions: Sessions
+  throttle: Throttle
   passwords: Passwords
   clock: Clock
   log: Log
@@ -42,6 +45,7 @@ export function createAccounts({
     users,
     endings,
     sessions,
+    throttle,
     passwords,
     clock,
     log,
@@ -53,7 +57,7 @@ export function createAccounts({
     faults: signIn.faults,
     register: signIn.register,
     logIn: signIn.logIn,
-    ...createRefresh({ users, sessions, ending, log }),
+    ...createRefresh({ users, sessions, throttle, ending, log }),
     confirmEnding: ending.confirmEnding,
     logOut: ending.logOut,
     logOutByRefreshToken: ending.logOutByRefreshToken,

@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts'
 import type { Log } from '../platform/log.ts'
 import type { Client, EndReason, Session, Sessions } from '../sessions/index.ts'
+import type { Throttle } from '../throttle/index.ts'
 import type { Caller, createEnding } from './ending.ts'
 import { cardOf, type Person } from './person.ts'
 import type { SignedIn } from './sign-in.ts'
@@ -9,20 +10,28 @@ import type { UsersTable } from './users-table.ts'
 export interface RefreshDeps {
   users: UsersTable
   sessions: Sessions
+  throttle: Throttle
   ending: ReturnType<typeof createEnding>
   log: Log
 }
 
 /** New tokens for a session that is open already. PostgreSQL is asked first: Redis may have forgotten an ending. */
-export function createRefresh({ users, sessions, ending, log }: RefreshDeps) {
+export function createRefresh({ users, sessions, throttle, ending, log }: RefreshDeps) {
   /**
    * Spends a refresh token for a new pair, or hands the same pair to a retry within the grace window.
    *
-   * @throws AppError `invalid-refresh-token` with the reason `unknown`, `expired`, `ended` or `reused`
+   * A token that is not known costs the client's address a point. A good one costs none and is let through whatever was
+   * spent, so whoever guesses keeps nobody else at their address out.
+   *
+   * @throws AppError `invalid-refresh-token` with the reason `unknown`, `expired`, `ended` or `reused`;
+   *   `too-many-attempts` in the place of `unknown`
    */
   async function refresh(refreshToken: string, client: Client): Promise<SignedIn & { replayed: boolean }> {
     const presented = await sessions.present(refreshToken)
-    if (presented.kind === 'unknown') throw new AppError('invalid-refresh-token', { reason: 'unknown' })
+    if (presented.kind === 'unknown') {
+      await throttle.mustSpend('wrong-tokens', { address: client.address })
+      throw new AppError('invalid-refresh-token', { reason: 'unknown' })
+    }
     if (presented.kind === 'ended') throw ended(presented.reason)
     if (presented.kind === 'reused') return endReused(presented.session)
 

@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Client, Session, Sessions, TokenPair } from '../sessions/index.ts'
+import type { Subject, Throttle } from '../throttle/index.ts'
 import type { EndingsTable } from './endings-table.ts'
 import type { Passwords } from './passwords.ts'
 import { cardOf, type Person } from './person.ts'
@@ -42,6 +43,7 @@ export interface SignInDeps {
   users: UsersTable
   endings: EndingsTable
   sessions: Sessions
+  throttle: Throttle
   passwords: Passwords
   clock: Clock
   log: Log
@@ -51,7 +53,7 @@ export interface SignInDeps {
 
 /** Registering and logging in: the ways to a session that begin with a password. */
 export function createSignIn(deps: SignInDeps) {
-  const { users, endings, sessions, passwords, clock, log, registration, passwordMinLength } = deps
+  const { users, endings, sessions, throttle, passwords, clock, log, registration, passwordMinLength } = deps
 
   /** Everything wrong with what somebody wrote about themselves. */
   function faults(written: Written) {
@@ -71,11 +73,13 @@ export function createSignIn(deps: SignInDeps) {
    *
    * Whether an address or a username is free is the database's word: of any number who ask at once, one gets it.
    *
-   * @throws AppError `registration-closed`, `validation-failed`, `password-refused`, `email-taken`, `username-taken`
+   * @throws AppError `registration-closed`, `validation-failed`, `password-refused`, `email-taken`, `username-taken`,
+   *   `too-many-attempts` from the client's address
    */
   async function register(asked: Registration): Promise<SignedIn> {
     if (registration === 'closed') throw new AppError('registration-closed')
     mustBeFaultless(asked)
+    await throttle.mustSpend('registrations', { address: asked.client.address })
     const passwordHash = await passwords.hash(asked.password)
     const person = await users.insert(
       {
@@ -97,14 +101,18 @@ export function createSignIn(deps: SignInDeps) {
    *
    * One answer for every cause, after the same work: an unknown name, a wrong password, a disabled account.
    *
-   * @throws AppError `invalid-credentials`
+   * @throws AppError `invalid-credentials`; `too-many-attempts` for the account, known or not, or the client's address
    */
   async function logIn(asked: Login): Promise<SignedIn> {
     mustBeFaultless({ deviceName: asked.deviceName })
+    await throttle.mustSpend('logins', { address: asked.client.address })
     const person = await findPerson(asked.identifier)
-    const right = await passwords.verify(person?.passwordHash ?? null, asked.password)
-    if (!person || !right) throw refusal(person, 'wrong-password')
-    if (person.disabledAt) throw refusal(person, 'disabled')
+    const subject: Subject = person ? { userId: person.id } : { unknownName: asked.identifier.text }
+    const maySignIn = await throttle.attempt('wrong-passwords', subject, async () => {
+      const right = await passwords.verify(person?.passwordHash ?? null, asked.password)
+      return right && !person?.disabledAt
+    })
+    if (!person || !maySignIn) throw refusal(person, person?.disabledAt ? 'disabled' : 'wrong-password')
     const signedIn = await open(person, asked)
     log('login.succeeded', { user_id: person.id, session_id: signedIn.session.id })
     return signedIn

@@ -70,7 +70,7 @@ async function run(route: Route, ctx: Context, services: Services): Promise<void
   if (route.auth === 'bearer' && caller && 'refusal' in caller) throw caller.refusal
   const params = route.params ? readParams(route.params, ctx['params']) : undefined
   const body = route.method === 'get' ? undefined : await readBody(ctx, route, services)
-  const reply = await route.handle({ body, params, caller, client: clientOf(ctx) }, services)
+  const reply = await route.handle({ body, params, caller, client: clientOf(ctx, services) }, services)
   send(ctx, reply.status, reply.body, reply.headers, 'application/json; charset=utf-8')
 }
 

@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
 import { AppError, type Fault } from '../errors.ts'
+import { clientAddressOf } from '../platform/address.ts'
 import type { Client } from '../sessions/index.ts'
 import { readJson } from './body.ts'
 import type { Bearer, Refused, Route, Services } from './route.ts'
@@ -13,30 +14,40 @@ const noMembers = z.strictObject({})
 /**
  * Checks the access token of the Authorization header; it is read from nowhere else (RFC 6750 §2.1).
  *
- * The refusal is `authentication-required` without a bearer token and `invalid-token` with a dead one.
+ * The refusal is `authentication-required` without a bearer token and `invalid-token` with a dead one. A token that is
+ * not known costs the client's address a point; who has none left is told `too-many-attempts` in its place. A good token
+ * is never asked for points, so whoever guesses keeps nobody else at their address out.
  *
  * @throws AppError `unavailable`
  */
-export async function checkBearer(ctx: Context, { sessions }: Services): Promise<Bearer | Refused> {
+export async function checkBearer(ctx: Context, services: Services): Promise<Bearer | Refused> {
   const authorization = ctx.req.headers.authorization
   if (authorization === undefined || !/^bearer( |$)/i.test(authorization))
     return { refusal: new AppError('authentication-required'), ended: null }
   const token = bearer.exec(authorization)?.[1]
-  if (token === undefined) return { refusal: new AppError('invalid-token', { reason: 'unknown' }), ended: null }
-  const checked = await sessions.check(token)
+  if (token === undefined) return { refusal: await unknownToken(ctx, services), ended: null }
+  const checked = await services.sessions.check(token)
   if (checked.kind === 'live') {
     const { session, card } = checked
     return { userId: session.userId, sessionId: session.id, session, card }
   }
+  if (checked.reason === 'unknown') return { refusal: await unknownToken(ctx, services), ended: null }
   const ended = checked.kind === 'ended' ? { userId: checked.userId, sessionId: checked.sessionId } : null
   return { refusal: new AppError('invalid-token', { reason: checked.reason }), ended }
 }
 
-/** The client as its connection shows it. */
-export function clientOf(ctx: Context): Client {
-  const address = ctx.req.socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, '')
+async function unknownToken(ctx: Context, { throttle, trustsProxy }: Services): Promise<AppError> {
+  const address = clientAddressOf(ctx.req, trustsProxy)
+  return (await throttle.spend('wrong-tokens', { address })) ?? new AppError('invalid-token', { reason: 'unknown' })
+}
+
+/** The client as its connection shows it, or the trusted proxies before it. */
+export function clientOf(ctx: Context, { trustsProxy }: Services): Client {
   const userAgent = ctx.req.headers['user-agent']
-  return { address: address ?? null, userAgent: userAgent?.slice(0, userAgentMax) ?? null }
+  return {
+    address: clientAddressOf(ctx.req, trustsProxy),
+    userAgent: userAgent?.slice(0, userAgentMax) ?? null,
+  }
 }
 
 /** @throws AppError `not-found`: an id that cannot be one is like one that is not there */

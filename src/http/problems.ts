@@ -89,6 +89,11 @@ export const problemKinds = {
     title: 'This kind of body is not understood',
     detail: 'Send Content-Type: application/json in UTF-8, not compressed.',
   },
+  'too-many-attempts': {
+    status: 429,
+    title: 'Too many attempts',
+    detail: 'Try again after the time in Retry-After. Open sessions go on.',
+  },
   'headers-too-large': {
     status: 431,
     title: 'The headers are too large',
@@ -106,7 +111,7 @@ export const problemKinds = {
   },
 } as const satisfies Record<ErrorCode, ProblemKind>
 
-const retryAfterSeconds = '2'
+const unavailableForSeconds = 2
 
 /** What every problem is told in words about why a token is dead, where the closed list of reasons allows more. */
 const reasonDetails: Readonly<Record<string, string>> = {
@@ -131,13 +136,17 @@ export interface Problem {
 }
 
 /** Tells an error to the caller: its public part, and nothing of its cause. */
-export function problemOf(error: Pick<AppError, 'code' | 'reason' | 'faults' | 'checks'>, requestId: string): Problem {
-  const { code, reason, faults, checks } = error
+export function problemOf(
+  error: Pick<AppError, 'code' | 'reason' | 'faults' | 'checks' | 'retryAfterSeconds'>,
+  requestId: string,
+): Problem {
+  const { code, reason, faults, checks, retryAfterSeconds } = error
   const kind: ProblemKind = problemKinds[code]
   const headers: Record<string, string> = {}
   if (kind.status === 401)
     headers['WWW-Authenticate'] = code === 'invalid-token' ? 'Bearer error="invalid_token"' : 'Bearer'
-  if (kind.status === 503) headers['Retry-After'] = retryAfterSeconds
+  const seconds = kind.status === 503 ? unavailableForSeconds : retryAfterSeconds
+  if (seconds !== undefined) headers['Retry-After'] = String(seconds)
   return {
     status: kind.status,
     headers,

@@ -1,14 +1,18 @@
 import type { z } from 'zod'
 import type { Accounts, Caller, Written } from '../accounts/index.ts'
 import type { AppError, ErrorCode } from '../errors.ts'
+import type { Trust } from '../platform/address.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Readiness } from '../platform/readiness.ts'
 import type { Card, Client, Session, Sessions } from '../sessions/index.ts'
+import type { Throttle } from '../throttle/index.ts'
 
 /** What the routes may call. */
 export interface Services {
   accounts: Accounts
   sessions: Sessions
+  throttle: Throttle
+  trustsProxy: Trust
   readiness: Readiness
   clock: Clock
   version: string
@@ -103,6 +107,7 @@ export function problemsOf(route: Route): ErrorCode[] {
   return [
     ...route.problems,
     ...(route.auth === 'bearer' ? (['authentication-required', 'invalid-token'] as const) : []),
+    ...(route.auth === 'none' ? [] : (['too-many-attempts'] as const)),
     ...(route.params ? (['not-found'] as const) : []),
     ...(route.method === 'get'
       ? []

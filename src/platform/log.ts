@@ -19,6 +19,10 @@ export const logEvents = {
   'account.registered': { level: 'info', meaning: 'Somebody registered.' },
   'login.succeeded': { level: 'info', meaning: 'A session was opened with a password.' },
   'login.failed': { level: 'info', meaning: 'A login was refused; `reason` tells why, the caller was not told.' },
+  'limit.reached': {
+    level: 'warn',
+    meaning: 'A limit is used up until its window ends; `reason` names the rule, `user_id` the account if it is one.',
+  },
   'session.refreshed': { level: 'debug', meaning: 'A session got a new token pair.' },
   'session.refresh_replayed': {
     level: 'info',

@@ -77,7 +77,12 @@ for (const name of shells) {
 
     it('leave keys in Redis that the README lists, of the listed type, each with an expiry', async () => {
       const listed = tableBelow(readme, 'Keys').map(([key, type]) => ({
-        form: new RegExp(`^${key!.replaceAll('`', '').replaceAll(/<[a-z ]+>/g, '[0-9a-f-]+')}$`),
+        form: new RegExp(
+          `^${key!
+            .replaceAll('`', '')
+            .replace('<rule>', '[a-z-]+')
+            .replaceAll(/<[a-z ]+>/g, '[0-9a-f-]+')}$`,
+        ),
         type: type!.toLowerCase(),
       }))
       const keys = await machine.redis.keys('*')
@@ -125,6 +130,7 @@ describe('what the README says of sessions', () => {
       refresh: seconds('session_idle_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
       ended: seconds('session_idle_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
       unwritten: seconds('session_idle_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
+      limit: seconds('wrong_passwords_window_seconds'),
     }
     const person = await aPerson(client)
     const pointers = async (part: string) => {
@@ -137,12 +143,14 @@ describe('what the README says of sessions', () => {
     const second = (await pointers('refresh')).find((key) => key !== first)!
     await aSession(client, person)
     await client.logout(fresh.access_token)
+    await client.login({ email: person.email, password: 'not the password' })
     const measured: Record<string, number> = {
       sessions: await redis.ttl(`${keyPrefix}sessions:{${person.id}}`),
       access: await redis.ttl((await pointers('access'))[0]!),
       refresh: await redis.ttl(second),
       ended: await redis.ttl(`${keyPrefix}ended:${fresh.session.id}`),
       unwritten: await ttlOfUnwritten(redis),
+      limit: await redis.ttl(`${keyPrefix}limit:wrong-passwords:${person.id}`),
     }
 
     for (const [key, , , said] of tableBelow(readme, 'Keys')) {

@@ -5,6 +5,7 @@ import { expect } from 'chai'
 import { createClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { aPerson } from '../support/people.ts'
+import { wideLimits } from '../support/service.ts'
 import { databaseUrl, keyPrefix, redisUrl } from '../support/stores.ts'
 
 const root = new URL('../..', import.meta.url).pathname
@@ -41,6 +42,7 @@ describe('the process', function () {
       REDIS_URL: redisUrl(),
       KEY_PREFIX: keyPrefix,
       PORT: '0',
+      ...wideLimits,
       ...env,
     })
     children.push(running)

@@ -13,6 +13,7 @@ import { createSessions, type Sessions } from '../../src/sessions/index.ts'
 import { movableClock } from '../support/clock.ts'
 import { password, uniqueEmail } from '../support/people.ts'
 import { connectRedis, databaseUrl, keyPrefix, redisUrl } from '../support/stores.ts'
+import { aThrottle } from '../support/throttle.ts'
 
 const client = { address: null, userAgent: null }
 const hour = 3_600_000
@@ -53,8 +54,8 @@ describe('a login whose password check is still running', () => {
         return right
       },
     }
-    accounts = createAccounts({ ...open, knex, sessions, clock, passwords })
-    slow = createAccounts({ ...open, knex, sessions, clock, passwords: gated })
+    accounts = createAccounts({ ...open, knex, sessions, throttle: aThrottle(redis), clock, passwords })
+    slow = createAccounts({ ...open, knex, sessions, throttle: aThrottle(redis), clock, passwords: gated })
   })
   after(async () => {
     redis.disconnect()
@@ -125,7 +126,7 @@ describe('what PostgreSQL knows to have ended', () => {
     redis = connectRedis(redisUrl())
     sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives })
     const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
-    accounts = createAccounts({ ...open, knex, sessions, clock, passwords })
+    accounts = createAccounts({ ...open, knex, sessions, throttle: aThrottle(redis), clock, passwords })
   })
   after(async () => {
     redis.disconnect()
@@ -173,7 +174,7 @@ describe('what PostgreSQL knows to have ended', () => {
     const email = uniqueEmail()
     const small = createSessions({ redis, prefix: keyPrefix, clock, lives: () => ({ ...lives, perUserMax: 1 }) })
     const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
-    const capped = createAccounts({ ...open, knex, sessions: small, clock, passwords })
+    const capped = createAccounts({ ...open, knex, sessions: small, throttle: aThrottle(redis), clock, passwords })
     const evicted = await capped.register({ email, password, client })
     await capped.logIn({ identifier: { kind: 'email', text: email }, password, client })
     expect(await journalled(evicted.session.id)).to.include({ reason: 'evicted' })
@@ -192,7 +193,14 @@ describe('what PostgreSQL knows to have ended', () => {
     const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
     const { person, session } = await accounts.register({ email: uniqueEmail(), password, client })
 
-    await createAccounts({ ...open, knex, sessions: watched, clock, passwords }).logOutEverywhere({
+    await createAccounts({
+      ...open,
+      knex,
+      sessions: watched,
+      throttle: aThrottle(redis),
+      clock,
+      passwords,
+    }).logOutEverywhere({
       userId: person.id,
       sessionId: session.id,
     })
@@ -212,7 +220,14 @@ describe('what PostgreSQL knows to have ended', () => {
       },
     }
     const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
-    const login = createAccounts({ ...open, knex, sessions: broken, clock, passwords }).logIn({
+    const login = createAccounts({
+      ...open,
+      knex,
+      sessions: broken,
+      throttle: aThrottle(redis),
+      clock,
+      passwords,
+    }).logIn({
       identifier: { kind: 'email', text: email },
       password,
       client,

@@ -28,6 +28,13 @@ export async function closeServices(): Promise<void> {
 /** Cheap hashes: the tests hash hundreds of passwords, and none of them is about how long that takes. */
 const cheapHashes = { ARGON2_MEMORY_KIB: '1024', ARGON2_TIME_COST: '2' }
 
+/** The tests register and log in from one address, hundreds of times a minute. */
+export const wideLimits = {
+  SETTING_LOGINS_PER_ADDRESS_MAX: '1000000',
+  SETTING_REGISTRATIONS_PER_ADDRESS_MAX: '1000000',
+  SETTING_WRONG_TOKENS_PER_ADDRESS_MAX: '1000000',
+}
+
 /**
  * Starts the whole service on a free port, from the sources or, with LATCHKEY_UNDER_TEST=build, from the build.
  *
@@ -44,6 +51,7 @@ export async function startService(
     KEY_PREFIX: keyPrefix,
     PORT: '0',
     ...cheapHashes,
+    ...wideLimits,
     ...env,
   })
   const logged: Record<string, unknown>[] = []

@@ -34,6 +34,7 @@ describe('the configuration', () => {
       REGISTRATION: 'hunter2',
       LOG_LEVEL: 'loud',
       KEY_PREFIX: 'no blanks',
+      TRUSTED_PROXIES: '10.0.0.0/8, hunter2',
       SETTING_ACCESS_TOKEN_TTL_SECONDS: '1.5',
       SETTING_UNKNOWN: '1',
     })
@@ -45,6 +46,7 @@ describe('the configuration', () => {
       'REGISTRATION must be one of open, closed',
       'LOG_LEVEL',
       'KEY_PREFIX',
+      'TRUSTED_PROXIES must be addresses or networks',
       'SETTING_ACCESS_TOKEN_TTL_SECONDS must be a whole number from 1 to 86400',
       'SETTING_UNKNOWN is no setting',
     ])
@@ -66,6 +68,12 @@ describe('the configuration', () => {
         else expect(complaintsOf(env)).to.include(`from ${min} to ${max}`)
       }),
     )
+  })
+
+  it('takes several trusted proxies, and trusts none by default', () => {
+    const { trustedProxies } = readConfig({ ...needed, TRUSTED_PROXIES: '10.0.0.0/8, 2001:db8::/32,192.0.2.1' })
+    expect(trustedProxies).to.deep.equal(['10.0.0.0/8', '2001:db8::/32', '192.0.2.1'])
+    expect(readConfig(needed).trustedProxies).to.deep.equal([])
   })
 
   it('accepts each of its own defaults', () => {

@@ -7,6 +7,8 @@ import { problemOf } from '../../src/http/problems.ts'
 import { logEvents } from '../../src/platform/log.ts'
 import { createKeys } from '../../src/sessions/keys.ts'
 import { encodeCard, encodeSession, endReasons, type Session } from '../../src/sessions/session.ts'
+import { settingDefinitions, type SettingName } from '../../src/settings/index.ts'
+import { keyStart, type RuleName } from '../../src/throttle/index.ts'
 import { blocksOf, brokenLink, documents, linksOf, readDocument, tableBelow } from '../support/documentation.ts'
 
 const readme = readDocument('README.md')
@@ -42,7 +44,10 @@ describe('the README', () => {
   it('lists every reason of a dead access token with what its bearer is told, and no other', () => {
     const told = ['unknown', ...endReasons].map((reason) => [
       code(reason),
-      problemOf({ code: 'invalid-token', reason, faults: undefined, checks: undefined }, '').body['detail'],
+      problemOf(
+        { code: 'invalid-token', reason, faults: undefined, checks: undefined, retryAfterSeconds: undefined },
+        '',
+      ).body['detail'],
     ])
 
     const shown = tableBelow(readme, 'Why an access token is refused').map(([reason, detail]) => [reason, detail])
@@ -56,7 +61,8 @@ describe('the README', () => {
   })
 
   it('lists every Redis key by its name, and no other', () => {
-    const keys = createKeys(variables['KEY_PREFIX']!.initial!)
+    const prefix = variables['KEY_PREFIX']!.initial!
+    const keys = createKeys(prefix)
     const { sessionsStart, sessions, access, refresh, ended, unwritten, ...others } = keys
     expect(others).to.deep.equal({})
     expect(sessions('')).to.equal(`${sessionsStart}}`)
@@ -67,7 +73,26 @@ describe('the README', () => {
       code(refresh('<digest>')),
       code(ended('<session id>')),
       code(unwritten('<user id>')),
+      code(`${keyStart(prefix)}:<rule>:<subject>`),
     ])
+  })
+
+  it('lists every limit with its figures, and no other', () => {
+    const figures: Record<RuleName, [points: SettingName, windowSeconds: SettingName]> = {
+      'wrong-passwords': ['wrong_passwords_max', 'wrong_passwords_window_seconds'],
+      logins: ['logins_per_address_max', 'logins_per_address_window_seconds'],
+      registrations: ['registrations_per_address_max', 'registrations_per_address_window_seconds'],
+      'wrong-tokens': ['wrong_tokens_per_address_max', 'wrong_tokens_per_address_window_seconds'],
+      mails: ['mails_per_person_max', 'mails_per_person_window_seconds'],
+    }
+    const windows: Record<number, string> = { 60: 'a minute', 900: '15 minutes', 3600: 'an hour' }
+
+    expect(tableBelow(readme, 'Limits').map(([rule, , , most]) => [rule, most])).to.deep.equal(
+      Object.entries(figures).map(([rule, [points, windowSeconds]]) => [
+        code(rule),
+        `${settingDefinitions[points].initial} in ${windows[settingDefinitions[windowSeconds].initial]}`,
+      ]),
+    )
   })
 
   it('lists every member of a stored session and of a card, and no other', () => {

@@ -13,7 +13,7 @@ const floors = [
   ['config.ts'],
   ['http'],
   ['accounts'],
-  ['sessions', 'settings'],
+  ['sessions', 'throttle', 'settings'],
   ['platform'],
   ['errors.ts'],
 ]
@@ -74,6 +74,8 @@ describe('the house', () => {
       'koa-body': /^http\//,
       zod: /^(http\/|config\.ts)/,
       argon2: /^accounts\//,
+      'rate-limiter-flexible': /^throttle\//,
+      'proxy-addr': /^platform\//,
       ioredis: /^platform\//,
       knex: /^platform\//,
       pg: /^platform\//,

@@ -17,7 +17,7 @@ export const register = defineRoute({
     password,
   }),
   replies: { 201: schemas.TokenResponse },
-  problems: ['password-refused', 'registration-closed', 'email-taken', 'username-taken'],
+  problems: ['password-refused', 'registration-closed', 'email-taken', 'username-taken', 'too-many-attempts'],
   async handle({ body: { device_name, ...body }, client }, { accounts, clock }) {
     const signedIn = await accounts.register({ ...body, deviceName: device_name, client })
     return reply(201, tokenView(signedIn, clock.now()), { Location: '/v1/me' })
@@ -32,7 +32,7 @@ export const login = defineRoute({
   body: schemas.LoginBody,
   written: ({ device_name }) => ({ deviceName: device_name }),
   replies: { 200: schemas.TokenResponse },
-  problems: ['invalid-credentials'],
+  problems: ['invalid-credentials', 'too-many-attempts'],
   async handle({ body: { email, username, identifier, password, device_name }, client }, { accounts, clock }) {
     const name: Identifier =
       email !== undefined
@@ -52,7 +52,7 @@ export const refresh = defineRoute({
   auth: 'none',
   body: schemas.RefreshBody,
   replies: { 200: schemas.TokenResponse },
-  problems: ['invalid-refresh-token'],
+  problems: ['invalid-refresh-token', 'too-many-attempts'],
   async handle({ body, client }, { accounts, clock }) {
     const { replayed, ...signedIn } = await accounts.refresh(body.refresh_token, client)
     return reply(200, tokenView(signedIn, clock.now()), replayed ? { 'Refresh-Replayed': 'true' } : undefined)
