@@ -13,7 +13,7 @@ const floors = [
   ['config.ts'],
   ['http'],
   ['accounts'],
-  ['sessions', 'settings'],
+  ['sessions', 'mail', 'settings'],
   ['platform'],
   ['errors.ts'],
 ]
@@ -78,6 +78,8 @@ describe('the house', () => {
       knex: /^platform\//,
       pg: /^platform\//,
       pino: /^platform\//,
+      'graphile-worker': /^platform\//,
+      nodemailer: /^mail\//,
     }
     for (const file of files) {
       const text = fs.readFileSync(path.join(src, file), 'utf8')
