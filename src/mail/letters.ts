@@ -183,7 +183,7 @@ const wordsMax = 100
  * their device, and must not be able to send its owner somewhere.
  */
 function plainWords(text: string): string {
-  return oneLine(text.replaceAll(/(?<!\d)\.|\.(?!\d)|[^\p{L}\p{M}\p{N}\p{Zs}.,;/()'&+_-]/gu, ' ')).slice(0, wordsMax)
+  return oneLine(text.replaceAll(/(?<!\d)\.|\.(?!\d)|[^\p{L}\p{M}\p{N}\p{Zs}.,;/()'’&+_-]/gu, ' ')).slice(0, wordsMax)
 }
 
 /** One line: no line break, and no other control character, can come into a header or begin a paragraph. */
