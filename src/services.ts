@@ -9,6 +9,8 @@ import { createReadiness } from './platform/readiness.ts'
 import { openRedis } from './platform/redis.ts'
 import { createSessions } from './sessions/index.ts'
 
+export type Services = ReturnType<typeof createServices>
+
 /** Everything the service is made of, connected to its stores; whoever calls it closes it. */
 export function createServices(config: Config, { log, clock = systemClock }: { log: Log; clock?: Clock }) {
   const redis = openRedis({ url: config.redisUrl, timeoutMs: config.redisTimeoutMs, log })
