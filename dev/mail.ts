@@ -24,6 +24,16 @@ const folder = path.join(dataDir, 'mail')
  */
 export async function startMailCatcher({ onMail }: { onMail: (line: string) => void }): Promise<MailCatcher> {
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+
+  async function take(raw: Buffer, to: string, done: (error?: Error) => void): Promise<void> {
+    try {
+      onMail(await keep(raw, to))
+    } catch (error) {
+      return done(error as Error)
+    }
+    done()
+  }
+
   const server = new SMTPServer({
     authOptional: true,
     disabledCommands: ['STARTTLS', 'AUTH'],
@@ -33,13 +43,7 @@ export async function startMailCatcher({ onMail }: { onMail: (line: string) => v
       stream.on('data', (chunk: Buffer) => chunks.push(chunk))
       stream.on('end', () => {
         const to = session.envelope.rcptTo.map(({ address }) => address).join(', ')
-        keep(Buffer.concat(chunks), to).then(
-          (line) => {
-            onMail(line)
-            done()
-          },
-          (error: unknown) => done(error as Error),
-        )
+        void take(Buffer.concat(chunks), to, done)
       })
     },
   })
