@@ -277,6 +277,7 @@ describe('a PostgreSQL that', function () {
     postgres = await ownPostgres()
     service = await startService({ DATABASE_URL: postgres.url })
     ;({ client } = service)
+    await untilReadyIs(200, client)
   })
   beforeEach(() => untilItWorks(client))
   after(async () => {
