@@ -519,7 +519,12 @@ describe('a service', function () {
 
     await expectStatus(client.get('/health/live'), 200)
     const answer = await expectStatus(client.get('/health/ready'), 503)
-    expect(answer.body.checks).to.deep.equal({ redis: 'unavailable', postgres: 'unavailable', migrations: 'pending', mail: 'off' })
+    expect(answer.body.checks).to.deep.equal({
+      redis: 'unavailable',
+      postgres: 'unavailable',
+      migrations: 'pending',
+      mail: 'off',
+    })
     await expectUnavailable(client.register({ email: uniqueEmail(), password }))
     await Promise.all([redis.start(), postgres.start()])
 
