@@ -188,6 +188,21 @@ describe('mail', function () {
     for (const { address } of mails) expect(smtp.mailsTo(address), address).to.have.length(1)
   })
 
+  it('is left alone by those who are woken while another sends it', async () => {
+    const room = aRoom()
+    smtp.behave('mute')
+    const { id, address } = await queued(room)
+    await eventually(() => expect(smtp.mailsTo(address)).to.have.length(1))
+    const wakeUp = `select 1 from graphile_worker.add_job('send-mail', ?::json)`
+    await Promise.all([1, 2].map(() => knex.raw(wakeUp, [`{"id":"${id}"}`])))
+
+    await eventually(async () => {
+      const rows = await knex('graphile_worker._private_jobs').whereRaw('run_at <= now()')
+      expect(rows, 'jobs that are due or under way').to.have.length(1)
+    })
+    expect(smtp.mailsTo(address)).to.have.length(1)
+  })
+
   it('is given up at once when the server refuses it, until an operator tries again', async () => {
     const room = aRoom()
     smtp.behave('550')
@@ -309,7 +324,7 @@ describe('mail', function () {
     await eventually(() => expect(smtp.connections().open).to.equal(1))
     const startedAt = performance.now()
     await room.stop()
-    expect(performance.now() - startedAt).to.be.below(6000)
+    expect(performance.now() - startedAt).to.be.below(4500)
     expect((await rowOf(id)).status).to.equal('queued')
 
     smtp.behave('well')
