@@ -21,7 +21,10 @@ const url = (...schemes: string[]) =>
 /** A mailbox, with a name before it or not: `Name <address>`; nothing in either that a header could be broken with. */
 const mailbox = z
   .string()
-  .regex(/^(?:[^<>"\\\p{Cc}]{1,100} )?<?[\w.+-]{1,64}@[a-z\d.-]{1,253}>?$/iu, 'must be `address` or `Name <address>`')
+  .regex(
+    /^(?:[^<>"\\\p{Cc}]{1,100} <[\w.+-]{1,64}@[a-z\d.-]{1,253}>|[\w.+-]{1,64}@[a-z\d.-]{1,253})$/iu,
+    'must be `address` or `Name <address>`',
+  )
   .transform((text) => {
     const [, name, address] = /^(?:(.*) <)?([^<>]+)>?$/.exec(text)!
     return { name: name ?? 'Latchkey', address: address! }
