@@ -1,8 +1,9 @@
-/** `npm start`: private PostgreSQL and Redis, then the API on them, until Ctrl-C. */
+/** `npm start`: private PostgreSQL and Redis and a mail catcher, then the API on them, until Ctrl-C. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { styleText } from 'node:util'
 import { readConfig } from '../src/config.ts'
 import { serve } from '../src/serve.ts'
+import { startMailCatcher, type MailCatcher } from './mail.ts'
 import { progress } from './process.ts'
 import { startStores, type Stores } from './stores.ts'
 
@@ -12,6 +13,7 @@ const closeTimeoutMs = 12_000
 const startedAt = performance.now()
 const interrupt = new AbortController()
 let stores: Stores | undefined
+let catcher: MailCatcher | undefined
 let api: Awaited<ReturnType<typeof serve>> | undefined
 let stopping: Promise<void> | undefined
 
@@ -22,7 +24,7 @@ function stop(exitCode: number): Promise<void> {
     interrupt.abort()
     await starting.catch(() => undefined)
     await Promise.race([api?.close(), sleep(closeTimeoutMs)]).catch(explain)
-    await stores?.stop().catch(explain)
+    await Promise.all([catcher?.stop(), stores?.stop()]).catch(explain)
     process.exit()
   })()
   return stopping
@@ -39,7 +41,8 @@ function explain(error: unknown): void {
 async function start(): Promise<void> {
   stores = await startStores({ name: 'dev', ephemeral: false, signal: interrupt.signal })
   const { env, redisCli } = stores
-  const config = readConfig({ ...process.env, ...env })
+  if (!process.env['SMTP_URL']) catcher = await startMailCatcher({ onMail: progress })
+  const config = readConfig({ ...process.env, ...env, ...catcher?.env })
   interrupt.signal.throwIfAborted()
   api = await serve(config)
   await api.migrated
@@ -58,7 +61,7 @@ function greet(url: string, env: Stores['env'], redisCli: string | undefined): v
     line('API', paint('bold', url)),
     line('Redis', redisCli ?? masked(env.REDIS_URL)),
     line('Postgres', masked(env.DATABASE_URL)),
-    line('Mail', 'none is sent by this version'),
+    line('Mail', catcher ? `caught in ${catcher.folder}/, none leaves this machine` : 'sent to SMTP_URL'),
     '',
     paint('dim', '  The first person to register:'),
     '',

@@ -32,9 +32,21 @@ const proxies = z
     }
   }, 'must be addresses or networks such as 10.0.0.0/8, with commas between them')
 
+/** A mailbox, with a name before it or not: `Name <address>`; nothing in either that a header could be broken with. */
+const mailbox = z
+  .string()
+  .regex(
+    /^(?:[^<>"\\\p{Cc}]{1,100} <[\w.+-]{1,64}@[a-z\d.-]{1,253}>|[\w.+-]{1,64}@[a-z\d.-]{1,253})$/iu,
+    'must be `address` or `Name <address>`',
+  )
+  .transform((text) => {
+    const [, name, address] = /^(?:(.*) <)?([^<>]+)>?$/.exec(text)!
+    return { name: name ?? 'Latchkey', address: address! }
+  })
+
 interface Variable {
   schema: z.ZodType<unknown, string>
-  /** What holds when it is not set; null: it must be set. */
+  /** What holds when it is not set; null: it must be set; empty: it need not be. */
   initial: string | null
   meaning: string
 }
@@ -50,6 +62,22 @@ const serviceVariables = {
     initial: null,
     meaning:
       'One Redis primary: `redis://`, `rediss://` (TLS), or `unix:/path`; `npm start` brings its own when it is not set.',
+  },
+  SMTP_URL: {
+    schema: url('smtp://', 'smtps://').or(z.literal('')),
+    initial: '',
+    meaning:
+      'The mail server, as `smtp://user:password@host:587` or `smtps://` (TLS from the start); without it mails stay queued. `npm start` catches mails instead.',
+  },
+  MAIL_FROM: {
+    schema: mailbox,
+    initial: 'Latchkey <latchkey@localhost>',
+    meaning: 'Who mails come from; the name is also what they call the service. Must be set where `SMTP_URL` is.',
+  },
+  FRONTEND_URL: {
+    schema: url('http://', 'https://').transform((text) => text.replace(/\/+$/, '')),
+    initial: 'http://127.0.0.1:3000',
+    meaning: 'What the links in mails begin with. Must be set where `SMTP_URL` is.',
   },
   HOST: { schema: z.string().min(1), initial: '127.0.0.1', meaning: 'Address to listen on; `0.0.0.0` for all.' },
   PORT: { schema: whole(0, 65_535), initial: '3000', meaning: 'Port to listen on; 0 takes a free one.' },
@@ -114,6 +142,11 @@ export interface Config {
   databaseTimeoutMs: number
   redisUrl: string
   redisTimeoutMs: number
+  /** null: no mail is sent. */
+  smtp: { url: string } | null
+  mailFrom: { name: string; address: string }
+  /** Without a slash at its end. */
+  frontendUrl: string
   keyPrefix: string
   host: string
   port: number
@@ -151,6 +184,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     string,
     number
   >
+  for (const name of ['MAIL_FROM', 'FRONTEND_URL'])
+    if (env['SMTP_URL'] && !env[name]) complaints.push(`${name} must be set where SMTP_URL is`)
   for (const name of Object.keys(env))
     if (name.startsWith('SETTING_') && !(name in variables)) complaints.push(`${name} is no setting`)
   if (complaints.length > 0) throw new ConfigError(`The configuration is not usable:\n  ${complaints.join('\n  ')}`)
@@ -160,6 +195,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     databaseTimeoutMs: read.DATABASE_TIMEOUT_MS,
     redisUrl: read.REDIS_URL,
     redisTimeoutMs: read.REDIS_TIMEOUT_MS,
+    smtp: read.SMTP_URL ? { url: read.SMTP_URL } : null,
+    mailFrom: read.MAIL_FROM,
+    frontendUrl: read.FRONTEND_URL,
     keyPrefix: read.KEY_PREFIX,
     host: read.HOST,
     port: read.PORT,

@@ -41,6 +41,7 @@ export async function serve(
       try {
         log('migrations.done', { count: await migrate(config.databaseUrl, migrationSource, { signal }) })
         services.markMigrated()
+        services.mail.start()
         return
       } catch (error) {
         if (signal.aborted) return

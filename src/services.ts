@@ -1,6 +1,7 @@
 import packageJson from '../package.json' with { type: 'json' }
 import { createAccounts, createPasswords } from './accounts/index.ts'
 import type { Config } from './config.ts'
+import { createMail } from './mail/index.ts'
 import { compileTrust } from './platform/address.ts'
 import { systemClock, type Clock } from './platform/clock.ts'
 import type { Log } from './platform/log.ts'
@@ -9,6 +10,8 @@ import { createReadiness } from './platform/readiness.ts'
 import { openRedis } from './platform/redis.ts'
 import { createSessions } from './sessions/index.ts'
 import { createThrottle } from './throttle/index.ts'
+
+export type Services = ReturnType<typeof createServices>
 
 /** Everything the service is made of, connected to its stores; whoever calls it closes it. */
 export function createServices(config: Config, { log, clock = systemClock }: { log: Log; clock?: Clock }) {
@@ -66,20 +69,38 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     registration: config.registration,
     passwordMinLength: () => settings.password_min_length,
   })
+  const mail = createMail({
+    knex,
+    databaseUrl: config.databaseUrl,
+    databaseTimeoutMs: config.databaseTimeoutMs,
+    smtp: config.smtp,
+    from: config.mailFrom,
+    links: {},
+    chores: [],
+    log,
+  })
   let migrated = false
   return {
     accounts,
     sessions,
+    mail,
     throttle,
     trustsProxy: compileTrust(config.trustedProxies),
     clock,
     version: packageJson.version,
-    readiness: createReadiness({ redis, keyPrefix: config.keyPrefix, knex, migrated: () => migrated, log }),
+    readiness: createReadiness({
+      redis,
+      keyPrefix: config.keyPrefix,
+      knex,
+      migrated: () => migrated,
+      mail: mail.state,
+      log,
+    }),
     markMigrated: () => {
       migrated = true
     },
     async close(): Promise<void> {
-      await sessions.settle()
+      await Promise.all([sessions.settle(), mail.stop()])
       redis.disconnect()
       await knex.destroy()
     },

@@ -98,6 +98,7 @@ export const Ready = z.strictObject({
     redis: z.enum(['ok', 'evicts']),
     postgres: z.literal('ok'),
     migrations: z.literal('ok'),
+    mail: z.enum(['ok', 'degraded', 'off']),
   }),
 })
 export const Version = z.strictObject({ name: z.literal('latchkey'), version: z.string() })

@@ -34,6 +34,19 @@ export const logEvents = {
   },
   'session.ended': { level: 'info', meaning: 'One session ended; `reason` tells why.' },
   'sessions.ended': { level: 'info', meaning: 'Several sessions of one person ended; `count` and `reason`.' },
+  'mail.sent': { level: 'info', meaning: 'The mail server took a mail.' },
+  'mail.retried': {
+    level: 'warn',
+    meaning:
+      'A mail could not be sent; it is tried again, for 24 hours. `reason` is an SMTP code or one of the connection.',
+  },
+  'mail.failed': { level: 'error', meaning: 'A mail was given up; `reason` tells why. `mail retry` queues it again.' },
+  'mail.dropped': { level: 'info', meaning: 'A mail was not sent, because what it was about is over.' },
+  'jobs.lost': {
+    level: 'error',
+    meaning: 'The worker for mails and chores lost PostgreSQL; it tries again by itself.',
+  },
+  'chore.failed': { level: 'error', meaning: 'An hourly chore, named in `reason`, failed; it is tried again.' },
 } as const satisfies Record<string, { level: 'debug' | 'info' | 'warn' | 'error'; meaning: string }>
 
 export type LogEvent = keyof typeof logEvents
@@ -43,6 +56,8 @@ export interface LogFields {
   request_id?: string
   user_id?: string
   session_id?: string
+  mail_id?: string
+  kind?: string
   reason?: string
   code?: string
   method?: string

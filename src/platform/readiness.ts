@@ -8,6 +8,8 @@ export interface Checks {
   /** A server that takes no writes counts as unavailable, here and above. */
   postgres: 'ok' | 'unavailable'
   migrations: 'ok' | 'pending'
+  /** Never a reason not to be ready: mails wait in the queue. */
+  mail: 'ok' | 'degraded' | 'off'
 }
 
 export type Readiness = () => Promise<Checks>
@@ -26,12 +28,14 @@ export function createReadiness({
   keyPrefix,
   knex,
   migrated,
+  mail,
   log,
 }: {
   redis: Redis
   keyPrefix: string
   knex: Knex
   migrated: () => boolean
+  mail: () => Checks['mail']
   log: Log
 }): Readiness {
   let kept: { at: number; checks: Promise<Checks> } | undefined
@@ -71,7 +75,7 @@ export function createReadiness({
 
   async function ask(): Promise<Checks> {
     const [redisSays, postgresSays] = await Promise.all([askRedis(), askPostgres()])
-    return { redis: redisSays, ...postgresSays }
+    return { redis: redisSays, ...postgresSays, mail: mail() }
   }
 
   return () => {

@@ -102,7 +102,7 @@ describe('a Redis that', function () {
     await times(60, () => expectUnavailable(client.me(someone.tokens.access_token)))
     await expectStatus(client.get('/health/live'), 200)
     const answer = await untilReadyIs(503, client)
-    expect(answer.body.checks).to.deep.equal({ redis: 'unavailable', postgres: 'ok', migrations: 'ok' })
+    expect(answer.body.checks).to.deep.equal({ redis: 'unavailable', postgres: 'ok', migrations: 'ok', mail: 'off' })
   }
 
   /** Nothing was lost and nothing happened in the dark: the token pair works, also to log out. */
@@ -277,6 +277,7 @@ describe('a PostgreSQL that', function () {
     postgres = await ownPostgres()
     service = await startService({ DATABASE_URL: postgres.url })
     ;({ client } = service)
+    await untilReadyIs(200, client)
   })
   beforeEach(() => untilItWorks(client))
   after(async () => {
@@ -326,7 +327,7 @@ describe('a PostgreSQL that', function () {
     await Promise.all(asked.map(expectUnavailable))
     await times(40, () => expectUnavailable(client.login({ email, password })))
     const answer = await untilReadyIs(503, client)
-    expect(answer.body.checks).to.deep.equal({ redis: 'ok', postgres: 'unavailable', migrations: 'ok' })
+    expect(answer.body.checks).to.deep.equal({ redis: 'ok', postgres: 'unavailable', migrations: 'ok', mail: 'off' })
 
     await expectStatus(client.get('/health/live'), 200)
     await expectStatus(client.protected(token), 200)
@@ -527,7 +528,12 @@ describe('a service', function () {
 
     await expectStatus(client.get('/health/live'), 200)
     const answer = await expectStatus(client.get('/health/ready'), 503)
-    expect(answer.body.checks).to.deep.equal({ redis: 'unavailable', postgres: 'unavailable', migrations: 'pending' })
+    expect(answer.body.checks).to.deep.equal({
+      redis: 'unavailable',
+      postgres: 'unavailable',
+      migrations: 'pending',
+      mail: 'off',
+    })
     await expectUnavailable(client.register({ email: uniqueEmail(), password }))
     await Promise.all([redis.start(), postgres.start()])
 

@@ -33,7 +33,7 @@ describe('health', () => {
 
     expect(answer.body).to.deep.equal({
       status: 'ready',
-      checks: { redis: 'ok', postgres: 'ok', migrations: 'ok' },
+      checks: { redis: 'ok', postgres: 'ok', migrations: 'ok', mail: 'off' },
     })
   })
 

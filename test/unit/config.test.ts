@@ -54,6 +54,19 @@ describe('the configuration', () => {
     for (const value of ['hunter2', '70000', 'loud', '1.5']) expect(complaints).to.not.include(value)
   })
 
+  it('reads who mails come from, and refuses what would break a header', () => {
+    const mailFrom = (text: string) => readConfig({ ...needed, MAIL_FROM: text }).mailFrom
+    expect(mailFrom('me@a.example')).to.deep.equal({ name: 'Latchkey', address: 'me@a.example' })
+    expect(mailFrom('Ada & Co <me@a.example>')).to.deep.equal({ name: 'Ada & Co', address: 'me@a.example' })
+    for (const text of ['x\r\nBcc: y <me@a.example>', 'Ada <me@a.example', 'me@a.example>', 'a@b, c@d', 'nobody'])
+      expect(complaintsOf({ ...needed, MAIL_FROM: text }), text).to.include('MAIL_FROM must be')
+  })
+
+  it('wants a sender and a place for links where mails are sent', () => {
+    const complaints = complaintsOf({ ...needed, SMTP_URL: 'smtp://127.0.0.1' })
+    expect(complaints).to.include('MAIL_FROM must be set').and.include('FRONTEND_URL must be set')
+  })
+
   it('takes an empty variable for one that is not set', () => {
     expect(readConfig({ ...needed, PORT: '', SETTING_REFRESH_GRACE_SECONDS: '' })).to.include({ port: 3000 })
   })

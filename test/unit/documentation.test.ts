@@ -19,7 +19,7 @@ describe('the README', () => {
   it('lists every variable with its default and meaning, and no other', () => {
     const declared = Object.entries(variables).map(([name, { initial, meaning }]) => [
       code(name),
-      initial === null ? 'must be set' : code(initial),
+      initial === null ? 'must be set' : initial === '' ? 'not set' : code(initial),
       meaning,
     ])
 

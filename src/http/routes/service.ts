@@ -37,10 +37,10 @@ export const ready = defineRoute({
   replies: { 200: schemas.Ready },
   problems: [],
   async handle(_request, { readiness }) {
-    const { redis, postgres, migrations } = await readiness()
+    const { redis, postgres, migrations, mail } = await readiness()
     if (redis === 'unavailable' || postgres === 'unavailable' || migrations === 'pending')
-      throw new AppError('unavailable', { checks: { redis, postgres, migrations } })
-    return reply(200, { status: 'ready', checks: { redis, postgres, migrations } })
+      throw new AppError('unavailable', { checks: { redis, postgres, migrations, mail } })
+    return reply(200, { status: 'ready', checks: { redis, postgres, migrations, mail } })
   },
 })
 

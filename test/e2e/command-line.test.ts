@@ -1,0 +1,113 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { randomUUID } from 'node:crypto'
+import { expect } from 'chai'
+import knexModule, { type Knex } from 'knex'
+import { migrationSource } from '../../migrations/index.ts'
+import { migrate } from '../../src/platform/migrate.ts'
+import { databaseUrl, keyPrefix, redisUrl } from '../support/stores.ts'
+
+const root = new URL('../..', import.meta.url).pathname
+const command =
+  process.env['LATCHKEY_UNDER_TEST'] === 'build' ? ['dist/src/cli/main.js'] : ['--import', 'tsx', 'src/cli/main.ts']
+
+/** Runs the operator's command line, with no API there. */
+async function latchkey(args: string[], env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [...command, ...args], {
+    cwd: root,
+    env: {
+      PATH: process.env['PATH'],
+      DATABASE_URL: databaseUrl(),
+      REDIS_URL: redisUrl(),
+      KEY_PREFIX: keyPrefix,
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let out = ''
+  let errors = ''
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+  const [code] = (await once(child, 'close')) as [number]
+  return { code, out, errors }
+}
+
+describe('latchkey mail', function () {
+  this.timeout(60_000)
+  let knex: Knex
+  const failed = randomUUID()
+  const sent = randomUUID()
+  before(async () => {
+    await migrate(databaseUrl(), migrationSource)
+    knex = knexModule({ client: 'pg', connection: databaseUrl(), pool: { min: 0, max: 1 } })
+    const mail = {
+      kind: 'password-changed',
+      user_id: randomUUID(),
+      address: 'ada@example.com',
+      facts: '{}',
+      message_id: '<x@mail.example>',
+      gives_up_at: new Date(),
+      attempts: 1,
+    }
+    await knex('mails').insert([
+      { ...mail, id: failed, status: 'failed', last_error: '550 5.1.1 at RCPT TO' },
+      { ...mail, id: sent, status: 'sent', sent_at: new Date() },
+    ])
+  })
+  after(async () => {
+    await knex('mails').whereIn('id', [failed, sent]).del()
+    await knex.raw('select 1 from graphile_worker.remove_job(?)', [`mail:${failed}`])
+    await knex.destroy()
+  })
+
+  it('lists the mails of one status, one a line', async () => {
+    const { code, out } = await latchkey(['mail', 'list', '--status', 'failed'])
+
+    expect(code).to.equal(0)
+    const row = out.split('\n').find((line) => line.startsWith(failed))!
+    expect(row.split('\t')).to.include.members([
+      'password-changed',
+      'ada@example.com',
+      'failed',
+      '550 5.1.1 at RCPT TO',
+    ])
+    expect(out).to.not.include(sent)
+  })
+
+  it('lists them as JSON for scripts', async () => {
+    const { out } = await latchkey(['mail', 'list', '--json'])
+
+    const items = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { id: string })
+    expect(items.find(({ id }) => id === failed)).to.include({ status: 'failed', last_error: '550 5.1.1 at RCPT TO' })
+  })
+
+  it('queues a failed mail once more, and only a failed one', async () => {
+    expect(await latchkey(['mail', 'retry', failed])).to.include({ code: 0, out: 'The mail is queued again.\n' })
+    expect((await knex('mails').where({ id: failed }).first()).status).to.equal('queued')
+
+    const again = await latchkey(['mail', 'retry', sent])
+    expect(again).to.include({ code: 1, errors: 'This mail has not failed, so it is not sent again.\n' })
+  })
+
+  it('says so when there is no such mail, and exits with 1', async () => {
+    for (const id of [randomUUID(), 'nonsense'])
+      expect(await latchkey(['mail', 'retry', id])).to.deep.equal({
+        code: 1,
+        out: '',
+        errors: 'There is no mail with this id.\n',
+      })
+  })
+
+  it('says so when PostgreSQL is away, or the environment is not usable', async () => {
+    const away = await latchkey(['mail', 'list'], { DATABASE_URL: 'postgres://127.0.0.1:1/none' })
+    expect(away.code).to.equal(1)
+    expect(away.errors).to.match(/^PostgreSQL does not answer/)
+
+    const unusable = await latchkey(['mail', 'list'], { DATABASE_URL: '' })
+    expect(unusable.code).to.equal(1)
+    expect(unusable.errors).to.include('DATABASE_URL must be set')
+  })
+})
