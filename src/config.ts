@@ -99,6 +99,12 @@ const serviceVariables = {
     initial: 'open',
     meaning: 'Whether strangers may register: `open` or `closed`.',
   },
+  REQUIRE_VERIFIED_EMAIL: {
+    schema: z.enum(['true', 'false']).transform((text) => text === 'true'),
+    initial: 'false',
+    meaning:
+      'With `true` nobody logs in before they have confirmed their address, and registering tells nobody who exists.',
+  },
   LOG_LEVEL: {
     schema: z.enum(['silent', 'error', 'warn', 'info', 'debug'] satisfies LogLevel[]),
     initial: 'info',
@@ -152,6 +158,7 @@ export interface Config {
   port: number
   trustedProxies: string[]
   registration: 'open' | 'closed'
+  requireVerifiedEmail: boolean
   logLevel: LogLevel
   hashCost: { memoryKib: number; timeCost: number; parallelism: number }
   settings: Settings
@@ -203,6 +210,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     port: read.PORT,
     trustedProxies: read.TRUSTED_PROXIES,
     registration: read.REGISTRATION,
+    requireVerifiedEmail: read.REQUIRE_VERIFIED_EMAIL,
     logLevel: read.LOG_LEVEL,
     hashCost: {
       memoryKib: read.ARGON2_MEMORY_KIB,

@@ -1,7 +1,7 @@
 import packageJson from '../package.json' with { type: 'json' }
-import { createAccounts, createPasswords } from './accounts/index.ts'
+import { createAccounts, createPasswords, type Accounts } from './accounts/index.ts'
 import type { Config } from './config.ts'
-import { createMail } from './mail/index.ts'
+import { createMail, type Links, type Mail } from './mail/index.ts'
 import { compileTrust } from './platform/address.ts'
 import { systemClock, type Clock } from './platform/clock.ts'
 import type { Log } from './platform/log.ts'
@@ -59,8 +59,20 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
       mails: { points: settings.mails_per_person_max, windowSeconds: settings.mails_per_person_window_seconds },
     }),
   })
-  const accounts = createAccounts({
+  const mail = createMail({
     knex,
+    databaseUrl: config.databaseUrl,
+    databaseTimeoutMs: config.databaseTimeoutMs,
+    smtp: config.smtp,
+    from: config.mailFrom,
+    links: linksOf(config, () => accounts),
+    chores: [{ name: 'prune-accounts', run: () => accounts.prune(new Date(clock.now() - sessionLifeMs(config))) }],
+    log,
+  })
+  const accounts: Accounts = createAccounts({
+    knex,
+    mails: mail,
+    requireVerifiedEmail: config.requireVerifiedEmail,
     sessions,
     throttle,
     passwords: createPasswords(config.hashCost),
@@ -68,16 +80,6 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     log,
     registration: config.registration,
     passwordMinLength: () => settings.password_min_length,
-  })
-  const mail = createMail({
-    knex,
-    databaseUrl: config.databaseUrl,
-    databaseTimeoutMs: config.databaseTimeoutMs,
-    smtp: config.smtp,
-    from: config.mailFrom,
-    links: {},
-    chores: [],
-    log,
   })
   let migrated = false
   return {
@@ -105,4 +107,34 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
       await knex.destroy()
     },
   }
+}
+
+/** What makes the links of mails: the tokens are minted by the accounts, at the moment a mail is sent. */
+function linksOf({ frontendUrl, settings }: Config, accounts: () => Accounts): Links {
+  const link = (page: string, token: string | null) => token && { url: `${frontendUrl}/${page}?token=${token}` }
+  const sentMail = ({ id, userId, address, facts }: Mail) => ({
+    id,
+    userId,
+    address,
+    queuedAt: new Date(facts.at ?? 0),
+  })
+  const toReset = async (mail: Mail) =>
+    link('reset-password', await accounts().mintResetToken(sentMail(mail), settings.reset_token_ttl_seconds * 1000)) ||
+    null
+  const toVerify = async (mail: Mail) =>
+    link(
+      'verify-email',
+      await accounts().mintVerificationToken(sentMail(mail), settings.verification_token_ttl_seconds * 1000),
+    ) || null
+  return {
+    'reset-password': toReset,
+    'email-taken': toReset,
+    'verify-email': toVerify,
+    'confirm-new-email': toVerify,
+  }
+}
+
+/** The longest that anything of a session may be shown: an ending older than that needs no journal. */
+function sessionLifeMs({ settings }: Config): number {
+  return (settings.session_absolute_ttl_seconds + settings.refresh_reuse_window_seconds) * 1000
 }

@@ -29,5 +29,15 @@ export function createEndingsTable(knex: Knex) {
     await fromPostgres(knex('session_endings').insert(rows).onConflict('session_id').ignore())
   }
 
-  return { record }
+  /** Forgets the endings of a person who is being deleted: no token of theirs can be refreshed any more. */
+  async function forget(trx: Knex, userId: string): Promise<void> {
+    await trx('session_endings').where({ user_id: userId }).delete()
+  }
+
+  /** Removes endings of sessions that are over by their age anyway. */
+  async function prune(before: Date): Promise<void> {
+    await fromPostgres(knex('session_endings').where('ended_at', '<', before).delete())
+  }
+
+  return { record, forget, prune }
 }

@@ -1,12 +1,15 @@
 import type { Clock } from '../platform/clock.ts'
+import type { Mails } from '../mail/index.ts'
 import type { Log } from '../platform/log.ts'
 import type { Knex } from '../platform/postgres.ts'
 import type { Sessions } from '../sessions/index.ts'
 import type { Throttle } from '../throttle/index.ts'
 import { createEnding } from './ending.ts'
 import { createEndingsTable } from './endings-table.ts'
+import { createOneTimeTokensTable } from './one-time-tokens-table.ts'
 import type { Passwords } from './passwords.ts'
 import { createProfile } from './profile.ts'
+import { createRecovery } from './recovery.ts'
 import { createRefresh } from './refresh.ts'
 import { createSignIn } from './sign-in.ts'
 import { createUsersTable } from './users-table.ts'
@@ -27,7 +30,9 @@ export function createAccounts({
   passwords,
   clock,
   log,
+  mails,
   registration,
+  requireVerifiedEmail,
   passwordMinLength,
 }: {
   knex: Knex
@@ -36,7 +41,9 @@ export function createAccounts({
   passwords: Passwords
   clock: Clock
   log: Log
+  mails: Pick<Mails, 'queue'>
   registration: 'open' | 'closed'
+  requireVerifiedEmail: boolean
   passwordMinLength: () => number
 }) {
   const users = createUsersTable(knex)
@@ -49,10 +56,25 @@ export function createAccounts({
     passwords,
     clock,
     log,
+    mails,
     registration,
+    requireVerifiedEmail,
     passwordMinLength,
   })
   const ending = createEnding({ users, endings, sessions, clock, log })
+  const tokens = createOneTimeTokensTable(knex)
+  const recovery = createRecovery({
+    users,
+    endings,
+    tokens,
+    sessions,
+    throttle,
+    passwords,
+    mails,
+    clock,
+    log,
+    faults: signIn.faults,
+  })
   return {
     faults: signIn.faults,
     register: signIn.register,
@@ -64,6 +86,18 @@ export function createAccounts({
     logOutEverywhere: ending.logOutEverywhere,
     revoke: ending.revoke,
     revokeOthers: ending.revokeOthers,
-    ...createProfile({ users, sessions, clock, mustBeFaultless: signIn.mustBeFaultless }),
+    ...createProfile({
+      users,
+      sessions,
+      clock,
+      mustBeFaultless: signIn.mustBeFaultless,
+      changeEmail: recovery.changeEmail,
+    }),
+    ...recovery,
+    /** Removes what has lapsed: one-time tokens, and endings of sessions that would be over by their age. */
+    async prune(sessionsOpenedBefore: Date): Promise<void> {
+      await tokens.prune(new Date(clock.now()))
+      await endings.prune(sessionsOpenedBefore)
+    },
   }
 }

@@ -10,6 +10,8 @@ export interface Person {
   passwordHash: string
   role: 'user' | 'admin'
   disabledAt: Date | null
+  /** The address they want to have, until it is confirmed. */
+  pendingEmail: string | null
   /** Moves whenever all sessions end at once; a session opened under another epoch is dead. */
   sessionEpoch: number
   createdAt: Date

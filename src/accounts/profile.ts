@@ -11,10 +11,11 @@ export interface ProfileDeps {
   sessions: Sessions
   clock: Clock
   mustBeFaultless: (written: Written) => void
+  changeEmail: (userId: string, email: string, currentPassword: string) => Promise<Person>
 }
 
 /** What people see and change of themselves and their sessions. */
-export function createProfile({ users, sessions, clock, mustBeFaultless }: ProfileDeps) {
+export function createProfile({ users, sessions, clock, mustBeFaultless, changeEmail }: ProfileDeps) {
   /** @throws AppError `invalid-token` when the account is gone */
   async function me({ userId }: Caller): Promise<Person> {
     const person = await users.findById(userId)
@@ -23,18 +24,30 @@ export function createProfile({ users, sessions, clock, mustBeFaultless }: Profi
   }
 
   /**
-   * Changes username and name; a member that is missing stays, null clears.
+   * Changes username and name; a member that is missing stays, null clears. A new address becomes pending first.
    *
    * PostgreSQL commits first; then the card in Redis follows, so that gateways see the change with their next question.
    *
-   * @throws AppError `validation-failed`, `username-taken`
+   * @throws AppError `validation-failed`, `username-taken`, `wrong-password`, `email-taken`
    */
   async function change(
     caller: Caller,
-    written: { username?: string | null | undefined; name?: string | null | undefined },
+    written: {
+      username?: string | null | undefined
+      name?: string | null | undefined
+      email?: string | undefined
+      currentPassword?: string | undefined
+    },
   ): Promise<Person> {
     mustBeFaultless(written)
-    const { username, name } = written
+    const { username, name, email, currentPassword } = written
+    if (email !== undefined) {
+      if (currentPassword === undefined)
+        throw new AppError('validation-failed', {
+          faults: [{ member: 'currentPassword', detail: 'is required to change the e-mail address' }],
+        })
+      await changeEmail(caller.userId, email, currentPassword)
+    }
     if (username === undefined && name === undefined) return me(caller)
     const person = await users.update(
       caller.userId,

@@ -1,6 +1,7 @@
 import { v4 } from 'uuid'
 import { AppError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { Mails } from '../mail/index.ts'
 import type { Log } from '../platform/log.ts'
 import type { Client, Session, Sessions, TokenPair } from '../sessions/index.ts'
 import type { Subject, Throttle } from '../throttle/index.ts'
@@ -47,13 +48,27 @@ export interface SignInDeps {
   passwords: Passwords
   clock: Clock
   log: Log
+  mails: Pick<Mails, 'queue'>
   registration: 'open' | 'closed'
+  requireVerifiedEmail: boolean
   passwordMinLength: () => number
 }
 
 /** Registering and logging in: the ways to a session that begin with a password. */
 export function createSignIn(deps: SignInDeps) {
-  const { users, endings, sessions, throttle, passwords, clock, log, registration, passwordMinLength } = deps
+  const {
+    users,
+    endings,
+    sessions,
+    throttle,
+    passwords,
+    clock,
+    log,
+    mails,
+    registration,
+    requireVerifiedEmail,
+    passwordMinLength,
+  } = deps
 
   /** Everything wrong with what somebody wrote about themselves. */
   function faults(written: Written) {
@@ -73,27 +88,50 @@ export function createSignIn(deps: SignInDeps) {
    *
    * Whether an address or a username is free is the database's word: of any number who ask at once, one gets it.
    *
+   * Where addresses must be confirmed first, no session is opened, and nothing tells whether the address was free: the
+   * owner of a taken one gets a mail instead. A username is asked for first, because it is told either way.
+   *
+   * @returns null where the address must be confirmed first
    * @throws AppError `registration-closed`, `validation-failed`, `password-refused`, `email-taken`, `username-taken`,
    *   `too-many-attempts` from the client's address
    */
-  async function register(asked: Registration): Promise<SignedIn> {
+  async function register(asked: Registration): Promise<SignedIn | null> {
     if (registration === 'closed') throw new AppError('registration-closed')
     mustBeFaultless(asked)
     await throttle.mustSpend('registrations', { address: asked.client.address })
     const passwordHash = await passwords.hash(asked.password)
+    if (requireVerifiedEmail && asked.username != null && (await users.findByUsername(asked.username)))
+      throw new AppError('username-taken')
+    const [id, email, at] = [v4(), canonicalEmail(asked.email)!, new Date(clock.now())]
     const person = await users.insert(
       {
-        id: v4(),
-        email: canonicalEmail(asked.email)!,
+        id,
+        email,
         username: asked.username ?? null,
         name: canonicalLabel(asked.name ?? ''),
         passwordHash,
       },
-      new Date(clock.now()),
+      at,
+      (trx) => mails.queue(trx, { kind: 'verify-email', userId: id, address: email, facts: { at: at.toISOString() } }),
     )
+    if (person === 'email-taken' && requireVerifiedEmail) {
+      await tellOwner(email, at)
+      return null
+    }
     if (person === 'email-taken' || person === 'username-taken') throw new AppError(person)
     log('account.registered', { user_id: person.id })
+    if (requireVerifiedEmail) return null
     return open(person, asked)
+  }
+
+  /** Tells the owner of an address that somebody tried to register with it. */
+  async function tellOwner(email: string, at: Date): Promise<void> {
+    const owner = await users.findByEmail(email)
+    if (!owner || (await throttle.spend('mails', { userId: owner.id }))) return
+    log('registration.refused', { user_id: owner.id })
+    await users.alongside((trx) =>
+      mails.queue(trx, { kind: 'email-taken', userId: owner.id, address: email, facts: { at: at.toISOString() } }),
+    )
   }
 
   /**
@@ -101,7 +139,8 @@ export function createSignIn(deps: SignInDeps) {
    *
    * One answer for every cause, after the same work: an unknown name, a wrong password, a disabled account.
    *
-   * @throws AppError `invalid-credentials`; `too-many-attempts` for the account, known or not, or the client's address
+   * @throws AppError `invalid-credentials`; `email-unverified` after the right password only; `too-many-attempts` for the
+   *   account, known or not, or the client's address
    */
   async function logIn(asked: Login): Promise<SignedIn> {
     mustBeFaultless({ deviceName: asked.deviceName })
@@ -113,6 +152,7 @@ export function createSignIn(deps: SignInDeps) {
       return right && !person?.disabledAt
     })
     if (!person || !maySignIn) throw refusal(person, person?.disabledAt ? 'disabled' : 'wrong-password')
+    if (requireVerifiedEmail && !person.emailVerifiedAt) throw new AppError('email-unverified')
     const signedIn = await open(person, asked)
     log('login.succeeded', { user_id: person.id, session_id: signedIn.session.id })
     return signedIn

@@ -11,6 +11,8 @@ interface UserRow {
   password_hash: string
   role: 'user' | 'admin'
   disabled_at: Date | null
+  pending_email: string | null
+  password_changed_at: Date | null
   session_epoch: number
   created_at: Date
   updated_at: Date
@@ -33,21 +35,29 @@ export type UsersTable = ReturnType<typeof createUsersTable>
 
 /** The people in PostgreSQL. Every method throws AppError `unavailable` when the database cannot say. */
 export function createUsersTable(knex: Knex) {
-  async function insert(person: NewPerson, at: Date): Promise<Person | Taken> {
-    return takenOr(async () => {
-      const [row] = await knex<UserRow>('users')
-        .insert({
-          id: person.id,
-          email: person.email,
-          username: person.username,
-          name: person.name,
-          password_hash: person.passwordHash,
-          created_at: at,
-          updated_at: at,
-        })
-        .returning('*')
-      return toPerson(row!)
-    })
+  /** Inserts a person, together with what else belongs to the registration. */
+  async function insert(
+    person: NewPerson,
+    at: Date,
+    andAlso: (trx: Knex) => Promise<unknown>,
+  ): Promise<Person | Taken> {
+    return takenOr(() =>
+      knex.transaction(async (trx) => {
+        const [row] = await trx<UserRow>('users')
+          .insert({
+            id: person.id,
+            email: person.email,
+            username: person.username,
+            name: person.name,
+            password_hash: person.passwordHash,
+            created_at: at,
+            updated_at: at,
+          })
+          .returning('*')
+        await andAlso(trx)
+        return toPerson(row!)
+      }),
+    )
   }
 
   async function findById(id: string): Promise<Person | null> {
@@ -91,10 +101,76 @@ export function createUsersTable(knex: Knex) {
     return takenOr(async () => {
       const [row] = await knex<UserRow>('users')
         .where({ id })
-        .update({ ...change, updated_at: knex.raw("greatest(?, updated_at + interval '1 millisecond')", [at]) })
+        .update({ ...change, updated_at: movingOn(at) })
         .returning('*')
       return row ? toPerson(row) : null
     }) as Promise<Person | 'username-taken' | null>
+  }
+
+  /**
+   * Gives a person another password and voids every session opened with the old one, in the transaction of its cause.
+   *
+   * @param instead the hash that was verified; when another change came first nothing is written
+   * @returns the person after the change, or null when there is none to change
+   */
+  async function setPassword(
+    trx: Knex,
+    { id, passwordHash, instead }: { id: string; passwordHash: string; instead?: string },
+    at: Date,
+  ): Promise<Person | null> {
+    const [row] = await trx<UserRow>('users')
+      .where({ id, disabled_at: null, ...(instead !== undefined && { password_hash: instead }) })
+      .update({
+        password_hash: passwordHash,
+        password_changed_at: at,
+        pending_email: null,
+        session_epoch: knex.raw('session_epoch + 1'),
+        updated_at: movingOn(at),
+      })
+      .returning('*')
+    return row ? toPerson(row) : null
+  }
+
+  /** Notes the address that a person wants to have, in the transaction that queues the mail to it. */
+  async function setPendingEmail(trx: Knex, id: string, email: string, at: Date): Promise<Person | null> {
+    const [row] = await trx<UserRow>('users')
+      .where({ id })
+      .update({ pending_email: email, updated_at: movingOn(at) })
+      .returning('*')
+    return row ? toPerson(row) : null
+  }
+
+  /** Confirms an address: the one a person has, or the one they wanted, which then takes its place. */
+  async function confirmEmail(trx: Knex, id: string, email: string, at: Date): Promise<Person | null> {
+    const [row] = await trx<UserRow>('users')
+      .where({ id, disabled_at: null })
+      .whereRaw('? in (email, pending_email)', [email])
+      .update({
+        email,
+        pending_email: knex.raw('case when pending_email = ? then null else pending_email end', [email]),
+        email_verified_at: at,
+        updated_at: movingOn(at),
+      })
+      .returning('*')
+    return row ? toPerson(row) : null
+  }
+
+  /** Locks a person until the transaction ends, so that whoever changes them comes before or after, never between. */
+  async function lock(trx: Knex, id: string): Promise<Person | null> {
+    const row = await trx<UserRow>('users').where({ id }).forUpdate().first()
+    return row ? toPerson(row) : null
+  }
+
+  /** Removes a person, if their password still is the one that was verified. */
+  async function remove(trx: Knex, id: string, passwordHash: string): Promise<boolean> {
+    return (await trx<UserRow>('users').where({ id, password_hash: passwordHash }).delete()) === 1
+  }
+
+  const movingOn = (at: Date) => knex.raw("greatest(?, updated_at + interval '1 millisecond')", [at])
+
+  /** Runs changes in one transaction. A refusal thrown in it takes back what was written, and reaches the caller as it is. */
+  async function alongside<T>(work: (trx: Knex) => Promise<T>): Promise<T> {
+    return fromPostgres(knex.transaction((trx) => work(trx)))
   }
 
   /** Moves the epoch of a person: every session opened before is void from here on. */
@@ -102,11 +178,25 @@ export function createUsersTable(knex: Knex) {
     await fromPostgres(knex<UserRow>('users').where({ id }).increment('session_epoch', 1))
   }
 
-  return { insert, findById, findByEmail, findByUsername, standing, update, moveEpoch }
+  return {
+    insert,
+    findById,
+    findByEmail,
+    findByUsername,
+    standing,
+    update,
+    setPassword,
+    setPendingEmail,
+    confirmEmail,
+    lock,
+    remove,
+    alongside,
+    moveEpoch,
+  }
 }
 
 /** Lets a uniqueness that the database enforces come back as a verdict. */
-async function takenOr<T>(write: () => Promise<T>): Promise<T | Taken> {
+export async function takenOr<T>(write: () => Promise<T>): Promise<T | Taken> {
   return fromPostgres(
     write().catch((error: unknown) => {
       const constraint = violatedConstraint(error)
@@ -127,6 +217,7 @@ function toPerson(row: UserRow): Person {
     passwordHash: row.password_hash,
     role: row.role,
     disabledAt: row.disabled_at,
+    pendingEmail: row.pending_email,
     sessionEpoch: row.session_epoch,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

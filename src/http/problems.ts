@@ -44,10 +44,30 @@ export const problemKinds = {
     title: 'The refresh token is not valid',
     detail: 'Log in again.',
   },
+  'invalid-reset-token': {
+    status: 400,
+    title: 'This link cannot be used',
+    detail: 'It is spent, expired or replaced by a newer one. Ask for another with POST /v1/auth/forgot-password.',
+  },
+  'invalid-token-link': {
+    status: 400,
+    title: 'This link cannot be used',
+    detail: 'It is spent, expired or replaced by a newer one. Ask for another with POST /v1/auth/resend-verification.',
+  },
   'registration-closed': {
     status: 403,
     title: 'Registration is closed',
     detail: 'Ask the operator of this service for an account.',
+  },
+  'wrong-password': {
+    status: 403,
+    title: 'The current password is not right',
+    detail: 'Check it and try again. Nothing was changed.',
+  },
+  'email-unverified': {
+    status: 403,
+    title: 'The e-mail address is not confirmed yet',
+    detail: 'Open the link in the mail, or ask for another with POST /v1/auth/resend-verification.',
   },
   'not-found': {
     status: 404,

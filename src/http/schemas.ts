@@ -45,7 +45,14 @@ export const LoginBody = z
 
 export const RefreshBody = z.strictObject({ refresh_token: token })
 export const LogoutBody = z.strictObject({ refresh_token: token.optional() })
+export const EmailBody = z.strictObject({ email: text })
+export const ResetBody = z.strictObject({ token, new_password: text })
+export const VerifyBody = z.strictObject({ token })
+export const PasswordBody = z.strictObject({ current_password: text, new_password: text })
+export const DeleteBody = z.strictObject({ current_password: text })
 export const ProfileBody = z.strictObject({
+  email: text.optional(),
+  current_password: text.optional(),
   username: text.nullable().optional(),
   name: text.nullable().optional(),
 })
@@ -57,6 +64,7 @@ export const User = z.strictObject({
   id: z.uuid(),
   email: z.string(),
   email_verified: z.boolean(),
+  pending_email: z.string().nullable(),
   username: z.string().nullable(),
   name: z.string().nullable(),
   role: z.enum(['user', 'admin']),
@@ -89,6 +97,7 @@ export const TokenResponse = z.strictObject({
 })
 
 export const Revoked = z.strictObject({ revoked: z.int().nonnegative() })
+export const MailPromised = z.strictObject({ message: z.string() })
 export const Nothing = z.null()
 export const Greeting = z.strictObject({ message: z.string(), user_id: z.uuid(), session_id: z.uuid() })
 export const Live = z.strictObject({ status: z.literal('live') })

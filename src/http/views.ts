@@ -12,6 +12,7 @@ export function userView(person: Person): z.input<typeof schemas.User> {
     id: person.id,
     email: person.email,
     email_verified: person.emailVerifiedAt !== null,
+    pending_email: person.pendingEmail,
     username: person.username,
     name: person.name,
     role: person.role,

@@ -17,6 +17,14 @@ export const logEvents = {
   'request.done': { level: 'debug', meaning: 'A request was answered.' },
   'request.failed': { level: 'error', meaning: 'A defect: a request ended in 500.' },
   'account.registered': { level: 'info', meaning: 'Somebody registered.' },
+  'registration.refused': {
+    level: 'info',
+    meaning: 'An address that has an account was registered again; its owner gets a mail.',
+  },
+  'account.deleted': { level: 'info', meaning: 'Somebody deleted their account.' },
+  'password.changed': { level: 'info', meaning: 'Somebody changed their password; their other sessions ended.' },
+  'password.reset': { level: 'info', meaning: 'Somebody reset their password; all their sessions ended.' },
+  'email.verified': { level: 'info', meaning: 'Somebody confirmed their e-mail address.' },
   'login.succeeded': { level: 'info', meaning: 'A session was opened with a password.' },
   'login.failed': { level: 'info', meaning: 'A login was refused; `reason` tells why, the caller was not told.' },
   'limit.reached': {

@@ -69,6 +69,7 @@ export async function fromPostgres<T>(query: PromiseLike<T>): Promise<T> {
   try {
     return await query
   } catch (error) {
+    if (error instanceof AppError) throw error
     const state = sqlState(error)
     if (state && ourFault.has(state.slice(0, 2)) && !notOurFault.has(state)) throw error
     throw new AppError('unavailable', { cause: error })

@@ -266,7 +266,7 @@ export function createSessions({
   async function replacePair(
     userId: string,
     sessionId: string,
-    { card, client }: { card: Card; client: Client },
+    { card, client, epoch }: { card: Card; client: Client; epoch?: number },
   ): Promise<{ session: Session; pair: TokenPair } | null> {
     const pair = mintPair()
     let written = false
@@ -274,7 +274,13 @@ export function createSessions({
       const now = clock.now()
       if (lapseOf(held.session, now)) break
       const { expiresAt, refreshDigest } = held.session
-      const next: Session = { ...held.session, client, ...freshPair(pair, now, expiresAt), previous: null }
+      const next: Session = {
+        ...held.session,
+        epoch: epoch ?? held.session.epoch,
+        client,
+        ...freshPair(pair, now, expiresAt),
+        previous: null,
+      }
       if (!written) await writePointers(next, pair, now)
       written = true
       const outcome: 'won' | Held | null = await swap(held, next, card)
@@ -292,6 +298,16 @@ export function createSessions({
   async function end(userId: string, sessionIds: string[], reason: EndReason): Promise<Session[]> {
     if (sessionIds.length === 0) return []
     return buryAll(userId, await fromRedis(redis.latchkeyRemove(keys.sessions(userId), ...sessionIds)), reason)
+  }
+
+  /** Ends all sessions of a user but one. Sessions that are opened meanwhile may be missed. */
+  async function endOthers(userId: string, sparedId: string, reason: EndReason): Promise<Session[]> {
+    const ids = await fromRedis(redis.hkeys(keys.sessions(userId)))
+    return end(
+      userId,
+      ids.filter((id) => id !== sparedId && id !== 'user'),
+      reason,
+    )
   }
 
   /** Ends all sessions of a user, and returns those that were there and had not lapsed. */
@@ -442,6 +458,7 @@ export function createSessions({
     refresh,
     replacePair,
     end,
+    endOthers,
     endAll,
     list,
     find,

@@ -38,6 +38,18 @@ export const settingDefinitions = {
     max: 1_000,
     meaning: 'How many sessions one person may have; a further login ends the one unused for longest.',
   },
+  reset_token_ttl_seconds: {
+    initial: 1_800,
+    min: 300,
+    max: 3_600,
+    meaning: 'How long the link in a reset mail works.',
+  },
+  verification_token_ttl_seconds: {
+    initial: 86_400,
+    min: 3_600,
+    max: 86_400,
+    meaning: 'How long the link that confirms an address works.',
+  },
   password_min_length: {
     initial: 8,
     min: 8,

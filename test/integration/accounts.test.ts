@@ -7,7 +7,9 @@ import {
   type Accounts,
   type Caller,
   type Passwords,
+  type SignedIn,
 } from '../../src/accounts/index.ts'
+import { createMail } from '../../src/mail/index.ts'
 import { migrate } from '../../src/platform/migrate.ts'
 import { createSessions, type Sessions } from '../../src/sessions/index.ts'
 import { movableClock } from '../support/clock.ts'
@@ -26,7 +28,12 @@ const lives = {
   perUserMax: 50,
 }
 
-const open = { log: () => undefined, registration: 'open' as const, passwordMinLength: () => 8 }
+const open = {
+  log: () => undefined,
+  registration: 'open' as const,
+  requireVerifiedEmail: false,
+  passwordMinLength: () => 8,
+}
 
 describe('a login whose password check is still running', () => {
   let knex: Knex
@@ -54,8 +61,24 @@ describe('a login whose password check is still running', () => {
         return right
       },
     }
-    accounts = createAccounts({ ...open, knex, sessions, throttle: aThrottle(redis), clock, passwords })
-    slow = createAccounts({ ...open, knex, sessions, throttle: aThrottle(redis), clock, passwords: gated })
+    accounts = createAccounts({
+      ...open,
+      knex,
+      mails: mailsOf(knex),
+      sessions,
+      throttle: aThrottle(redis),
+      clock,
+      passwords,
+    })
+    slow = createAccounts({
+      ...open,
+      knex,
+      mails: mailsOf(knex),
+      sessions,
+      throttle: aThrottle(redis),
+      clock,
+      passwords: gated,
+    })
   })
   after(async () => {
     redis.disconnect()
@@ -68,7 +91,7 @@ describe('a login whose password check is still running', () => {
 
   async function aPersonWhoLogsIn() {
     const email = uniqueEmail()
-    const { person, session } = await accounts.register({ email, password, client })
+    const { person, session } = await registered(accounts, { email, password, client })
     const login = slow.logIn({ identifier: { kind: 'email', text: email }, password, client })
     await checking.promise
     return { person, login, caller: { userId: person.id, sessionId: session.id } }
@@ -126,7 +149,15 @@ describe('what PostgreSQL knows to have ended', () => {
     redis = connectRedis(redisUrl())
     sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives })
     const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
-    accounts = createAccounts({ ...open, knex, sessions, throttle: aThrottle(redis), clock, passwords })
+    accounts = createAccounts({
+      ...open,
+      knex,
+      mails: mailsOf(knex),
+      sessions,
+      throttle: aThrottle(redis),
+      clock,
+      passwords,
+    })
   })
   after(async () => {
     redis.disconnect()
@@ -139,7 +170,7 @@ describe('what PostgreSQL knows to have ended', () => {
   }
   for (const [name, end] of Object.entries(endings))
     it(`gets no new tokens, even if Redis has forgotten a ${name}`, async () => {
-      const { person, session, pair } = await accounts.register({ email: uniqueEmail(), password, client })
+      const { person, session, pair } = await registered(accounts, { email: uniqueEmail(), password, client })
       const caller = { userId: person.id, sessionId: session.id }
       const key = `${keyPrefix}sessions:{${person.id}}`
       const asBefore = await redis.hgetall(key)
@@ -155,7 +186,7 @@ describe('what PostgreSQL knows to have ended', () => {
     })
 
   it('is a disabled account, which gets no new tokens', async () => {
-    const { person, session, pair } = await accounts.register({ email: uniqueEmail(), password, client })
+    const { person, session, pair } = await registered(accounts, { email: uniqueEmail(), password, client })
     await knex('users').where({ id: person.id }).update({ disabled_at: new Date() })
 
     expect(await refusalOf(accounts.refresh(pair.refreshToken, client))).to.include({ reason: 'ended' })
@@ -165,7 +196,7 @@ describe('what PostgreSQL knows to have ended', () => {
 
   it('is the end of a session whose refresh token was reused, and of one that was over the cap', async () => {
     const journalled = (sessionId: string) => knex('session_endings').where({ session_id: sessionId }).first()
-    const reused = await accounts.register({ email: uniqueEmail(), password, client })
+    const reused = await registered(accounts, { email: uniqueEmail(), password, client })
     const fresh = await accounts.refresh(reused.pair.refreshToken, client)
     await accounts.refresh(fresh.pair.refreshToken, client)
     await refusalOf(accounts.refresh(reused.pair.refreshToken, client))
@@ -174,8 +205,16 @@ describe('what PostgreSQL knows to have ended', () => {
     const email = uniqueEmail()
     const small = createSessions({ redis, prefix: keyPrefix, clock, lives: () => ({ ...lives, perUserMax: 1 }) })
     const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
-    const capped = createAccounts({ ...open, knex, sessions: small, throttle: aThrottle(redis), clock, passwords })
-    const evicted = await capped.register({ email, password, client })
+    const capped = createAccounts({
+      ...open,
+      knex,
+      mails: mailsOf(knex),
+      sessions: small,
+      throttle: aThrottle(redis),
+      clock,
+      passwords,
+    })
+    const evicted = await registered(capped, { email, password, client })
     await capped.logIn({ identifier: { kind: 'email', text: email }, password, client })
     expect(await journalled(evicted.session.id)).to.include({ reason: 'evicted' })
   })
@@ -191,11 +230,12 @@ describe('what PostgreSQL knows to have ended', () => {
       },
     }
     const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
-    const { person, session } = await accounts.register({ email: uniqueEmail(), password, client })
+    const { person, session } = await registered(accounts, { email: uniqueEmail(), password, client })
 
     await createAccounts({
       ...open,
       knex,
+      mails: mailsOf(knex),
       sessions: watched,
       throttle: aThrottle(redis),
       clock,
@@ -210,7 +250,7 @@ describe('what PostgreSQL knows to have ended', () => {
 
   it('is asked once more after a session was opened; when it does not answer, the session is taken back', async () => {
     const email = uniqueEmail()
-    const first = await accounts.register({ email, password, client })
+    const first = await registered(accounts, { email, password, client })
     const broken: Sessions = {
       ...sessions,
       async open(person) {
@@ -223,6 +263,7 @@ describe('what PostgreSQL knows to have ended', () => {
     const login = createAccounts({
       ...open,
       knex,
+      mails: mailsOf(knex),
       sessions: broken,
       throttle: aThrottle(redis),
       clock,
@@ -256,6 +297,27 @@ describe('an unknown account', () => {
     expect(unknown, `known: ${known} ms`).to.be.greaterThan(known / 3)
   })
 })
+
+/** The real queue, from which nothing is sent. */
+function mailsOf(knex: Knex) {
+  return createMail({
+    knex,
+    databaseUrl: databaseUrl(),
+    databaseTimeoutMs: 1500,
+    smtp: null,
+    from: { name: 'Latchkey', address: 'latchkey@localhost' },
+    links: {},
+    chores: [],
+    log: () => undefined,
+  })
+}
+
+/** Registers somebody who is let in at once. */
+async function registered(accounts: Accounts, asked: Parameters<Accounts['register']>[0]): Promise<SignedIn> {
+  const signedIn = await accounts.register(asked)
+  if (!signedIn) throw new Error('not let in')
+  return signedIn
+}
 
 /** What an operation throws. */
 async function refusalOf(operation: Promise<unknown>): Promise<unknown> {

@@ -16,10 +16,11 @@ export const register = defineRoute({
     deviceName: device_name,
     password,
   }),
-  replies: { 201: schemas.TokenResponse },
+  replies: { 201: schemas.TokenResponse, 202: schemas.MailPromised },
   problems: ['password-refused', 'registration-closed', 'email-taken', 'username-taken', 'too-many-attempts'],
   async handle({ body: { device_name, ...body }, client }, { accounts, clock }) {
     const signedIn = await accounts.register({ ...body, deviceName: device_name, client })
+    if (!signedIn) return reply(202, { message: 'A mail is on its way. Open the link in it to go on.' })
     return reply(201, tokenView(signedIn, clock.now()), { Location: '/v1/me' })
   },
 })
@@ -32,7 +33,7 @@ export const login = defineRoute({
   body: schemas.LoginBody,
   written: ({ device_name }) => ({ deviceName: device_name }),
   replies: { 200: schemas.TokenResponse },
-  problems: ['invalid-credentials', 'too-many-attempts'],
+  problems: ['invalid-credentials', 'email-unverified', 'too-many-attempts'],
   async handle({ body: { email, username, identifier, password, device_name }, client }, { accounts, clock }) {
     const name: Identifier =
       email !== undefined

@@ -1,6 +1,7 @@
 import type { Route } from '../route.ts'
 import * as auth from './auth.ts'
 import * as me from './me.ts'
+import * as recovery from './recovery.ts'
 import * as service from './service.ts'
 import * as sessions from './sessions.ts'
 
@@ -12,9 +13,15 @@ export const routes: readonly Route[] = [
   auth.logout,
   auth.logoutAll,
   auth.tokens,
+  recovery.forgotPassword,
+  recovery.resetPassword,
+  recovery.verifyEmail,
+  recovery.resendVerification,
   me.showMe,
   me.patchMe,
   me.putMe,
+  recovery.changePassword,
+  recovery.deleteMe,
   sessions.listSessions,
   sessions.showCurrentSession,
   sessions.showSession,

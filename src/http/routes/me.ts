@@ -19,14 +19,14 @@ function changeMe(method: 'patch' | 'put') {
   return defineRoute({
     method,
     path: '/v1/me',
-    summary: 'Change the caller’s username or name; null clears',
+    summary: 'Change the caller’s username, name or e-mail address; null clears',
     auth: 'bearer',
     body: schemas.ProfileBody,
-    written: (members) => members,
+    written: ({ username, name, email }) => ({ username, name, email }),
     replies: { 200: schemas.User },
-    problems: ['username-taken'],
-    async handle({ body, caller }, { accounts }) {
-      return reply(200, userView(await accounts.change(caller, body)))
+    problems: ['username-taken', 'email-taken', 'wrong-password', 'too-many-attempts'],
+    async handle({ body: { current_password, ...body }, caller }, { accounts }) {
+      return reply(200, userView(await accounts.change(caller, { ...body, currentPassword: current_password })))
     },
   })
 }

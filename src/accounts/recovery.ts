@@ -1,0 +1,302 @@
+import { v4 } from 'uuid'
+import { AppError, type Fault } from '../errors.ts'
+import type { Mails } from '../mail/index.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Log } from '../platform/log.ts'
+import type { Client, Sessions } from '../sessions/index.ts'
+import type { Throttle } from '../throttle/index.ts'
+import { consequences } from './consequences.ts'
+import type { Caller } from './ending.ts'
+import type { EndingsTable } from './endings-table.ts'
+import type { OneTimeTokensTable } from './one-time-tokens-table.ts'
+import type { Passwords } from './passwords.ts'
+import { cardOf, type Person } from './person.ts'
+import { canonicalEmail, type Written } from './rules.ts'
+import type { SignedIn } from './sign-in.ts'
+import { takenOr, type UsersTable } from './users-table.ts'
+
+export interface RecoveryDeps {
+  users: UsersTable
+  endings: EndingsTable
+  tokens: OneTimeTokensTable
+  sessions: Sessions
+  throttle: Throttle
+  passwords: Passwords
+  mails: Pick<Mails, 'queue'>
+  clock: Clock
+  log: Log
+  faults: (written: Written) => Fault[]
+}
+
+/**
+ * Passwords and addresses after the registration: forgotten, reset, changed, confirmed, deleted.
+ *
+ * Each change is one transaction in PostgreSQL with its consequences: the epoch, the one-time tokens, the notice. The
+ * sessions are ended in Redis before it commits, so that with Redis away nothing has changed; and again after it has,
+ * for those that were opened in between.
+ */
+export function createRecovery({
+  users,
+  endings,
+  tokens,
+  sessions,
+  throttle,
+  passwords,
+  mails,
+  clock,
+  log,
+  faults,
+}: RecoveryDeps) {
+  const now = () => new Date(clock.now())
+
+  /** @throws AppError `validation-failed` */
+  function addressOf(text: string): string {
+    const email = canonicalEmail(text)
+    if (email === null) throw new AppError('validation-failed', { faults: faults({ email: text }) })
+    return email
+  }
+
+  /**
+   * Sends somebody a link to reset their password, if there is such an account.
+   *
+   * Nothing tells which: for an unknown address a mail is queued as well, to nobody, and dropped when its turn comes.
+   *
+   * A person gets only so many of them an hour; what is over that is not sent, and not told.
+   *
+   * @throws AppError `validation-failed` for text that is no address
+   */
+  async function forgotPassword(emailText: string): Promise<void> {
+    await queueForAddress('reset-password', emailText, (person) => person.disabledAt === null)
+  }
+
+  /** Sends the link that confirms an address once more, if there is such an account and it is not confirmed. */
+  async function resendVerification(emailText: string): Promise<void> {
+    await queueForAddress('verify-email', emailText, (person) => person.emailVerifiedAt === null)
+  }
+
+  async function queueForAddress(
+    kind: 'reset-password' | 'verify-email',
+    emailText: string,
+    isWanted: (person: Person) => boolean,
+  ): Promise<void> {
+    const email = addressOf(emailText)
+    const person = await users.findByEmail(email)
+    if (await throttle.spend('mails', person ? { userId: person.id } : { unknownName: email })) return
+    const userId = person && isWanted(person) ? person.id : v4()
+    await users.alongside((trx) =>
+      mails.queue(trx, { kind, userId, address: email, facts: { at: now().toISOString() } }),
+    )
+  }
+
+  /**
+   * Gives the holder of a reset token a new password, ends every session and voids every other one-time token.
+   *
+   * A new password that is refused leaves the token usable. Nobody is logged in.
+   *
+   * @throws AppError `invalid-reset-token`, `password-refused`; `too-many-attempts` in the place of the first
+   */
+  async function resetPassword(token: string, newPassword: string, { address }: Client): Promise<void> {
+    const found = await tokens.find('password-reset', token, now())
+    const person = found && (await users.findById(found.userId))
+    if (!person || person.email !== found.email || person.disabledAt) {
+      await throttle.mustSpend('wrong-tokens', { address })
+      throw new AppError('invalid-reset-token')
+    }
+    mustBeAllowed(person, newPassword)
+    const passwordHash = await passwords.hash(newPassword)
+    const { endsSessions, notice } = consequences['password-reset']
+    await users.alongside(async (trx) => {
+      const at = now()
+      const held = await users.lock(trx, person.id)
+      const spent = held?.email === found.email && (await tokens.spend(trx, 'password-reset', token, at))
+      if (!spent || !(await users.setPassword(trx, { id: person.id, passwordHash }, at)))
+        throw new AppError('invalid-reset-token')
+      await users.confirmEmail(trx, person.id, found.email, at)
+      await tokens.voidAll(trx, person.id, at)
+      await mails.queue(trx, {
+        kind: notice,
+        userId: person.id,
+        address: person.email,
+        facts: { at: at.toISOString() },
+      })
+      await sessions.endAll(person.id, endsSessions)
+    })
+    await sessions.endAll(person.id, endsSessions)
+    log('password.reset', { user_id: person.id })
+  }
+
+  /**
+   * Changes the password of the caller: this session gets a new pair, all others end.
+   *
+   * Of two changes that name the same current password one succeeds: it is written on condition that the hash which was
+   * verified still stands.
+   *
+   * @throws AppError `wrong-password`, `too-many-attempts`, `password-refused`, `invalid-token`
+   */
+  async function changePassword(
+    { userId, sessionId }: Caller,
+    { currentPassword, newPassword, client }: { currentPassword: string; newPassword: string; client: Client },
+  ): Promise<SignedIn> {
+    const person = await personOf(userId)
+    await provePassword(person, currentPassword)
+    mustBeAllowed(person, newPassword)
+    const passwordHash = await passwords.hash(newPassword)
+    const { endsSessions, notice } = consequences['password-change']
+    const changed = await users.alongside(async (trx) => {
+      const at = now()
+      const after = await users.setPassword(trx, { id: userId, passwordHash, instead: person.passwordHash }, at)
+      if (!after) throw new AppError('wrong-password')
+      await tokens.voidAll(trx, userId, at)
+      await mails.queue(trx, { kind: notice, userId, address: person.email, facts: { at: at.toISOString() } })
+      await sessions.endOthers(userId, sessionId, endsSessions)
+      return after
+    })
+    const replaced = await sessions.replacePair(userId, sessionId, {
+      card: cardOf(changed),
+      client,
+      epoch: changed.sessionEpoch,
+    })
+    await sessions.endOthers(userId, sessionId, endsSessions)
+    if (!replaced) throw new AppError('invalid-token', { reason: 'revoked' })
+    log('password.changed', { user_id: userId })
+    return { person: changed, ...replaced }
+  }
+
+  /**
+   * Starts the change of an address: it is pending until the new one confirms.
+   *
+   * @throws AppError `wrong-password`, `too-many-attempts`, `validation-failed`, `email-taken`
+   */
+  async function changeEmail(userId: string, emailText: string, currentPassword: string): Promise<Person> {
+    const email = addressOf(emailText)
+    const person = await personOf(userId)
+    await provePassword(person, currentPassword)
+    if (email === person.email) return person
+    if (await users.findByEmail(email)) throw new AppError('email-taken')
+    return users.alongside(async (trx) => {
+      const pending = await users.setPendingEmail(trx, userId, email, now())
+      if (!pending) throw new AppError('invalid-token', { reason: 'revoked' })
+      await mails.queue(trx, { kind: 'confirm-new-email', userId, address: email, facts: { at: now().toISOString() } })
+      return pending
+    })
+  }
+
+  /**
+   * Confirms the address that a token was sent to; where that was a pending one, it takes the place of the old one.
+   *
+   * @throws AppError `invalid-token-link`, `too-many-attempts` in its place, `email-taken` when somebody else has it by now
+   */
+  async function verifyEmail(token: string, { address }: Client): Promise<Person> {
+    const found = await tokens.find('email-verification', token, now())
+    if (!found) {
+      await throttle.mustSpend('wrong-tokens', { address })
+      throw new AppError('invalid-token-link')
+    }
+    const { notice } = consequences['email-change']
+    const confirmed = await takenOr(() =>
+      users.alongside(async (trx) => {
+        const at = now()
+        const before = await users.lock(trx, found.userId)
+        if (!before || !(await tokens.spend(trx, 'email-verification', token, at)))
+          throw new AppError('invalid-token-link')
+        const after = await users.confirmEmail(trx, found.userId, found.email, at)
+        if (!after) throw new AppError('invalid-token-link')
+        if (after.email !== before.email) {
+          await tokens.voidAll(trx, after.id, at)
+          const facts = { at: at.toISOString(), newAddress: after.email }
+          await mails.queue(trx, { kind: notice, userId: after.id, address: before.email, facts })
+        }
+        return after
+      }),
+    )
+    if (confirmed === 'email-taken' || confirmed === 'username-taken') throw new AppError('email-taken')
+    await sessions.putCard(confirmed.id, cardOf(confirmed))
+    log('email.verified', { user_id: confirmed.id })
+    return confirmed
+  }
+
+  /**
+   * Deletes the caller's account with everything that belongs to it.
+   *
+   * @throws AppError `wrong-password`, `too-many-attempts`
+   */
+  async function remove({ userId }: Caller, currentPassword: string): Promise<void> {
+    const person = await personOf(userId)
+    await provePassword(person, currentPassword)
+    const { endsSessions } = consequences.delete
+    await users.alongside(async (trx) => {
+      if (!(await users.remove(trx, userId, person.passwordHash))) throw new AppError('wrong-password')
+      await endings.forget(trx, userId)
+      await sessions.endAll(userId, endsSessions)
+    })
+    await sessions.endAll(userId, endsSessions)
+    log('account.deleted', { user_id: userId })
+  }
+
+  /** Mints the token of a reset mail that is being sent; null when it is not wanted any more. */
+  async function mintResetToken(mail: SentMail, lifeMs: number): Promise<string | null> {
+    const person = await users.findById(mail.userId)
+    if (!person || person.email !== mail.address || person.disabledAt) return null
+    return tokens.mint(
+      'password-reset',
+      { userId: mail.userId, email: mail.address, mailId: mail.id, queuedAt: mail.queuedAt, lifeMs },
+      now(),
+    )
+  }
+
+  /** Mints the token that confirms an address; null when it is neither the person's nor the one they want. */
+  async function mintVerificationToken(mail: SentMail, lifeMs: number): Promise<string | null> {
+    const person = await users.findById(mail.userId)
+    if (!person || person.disabledAt) return null
+    const confirms = person.pendingEmail === mail.address || (person.email === mail.address && !person.emailVerifiedAt)
+    if (!confirms) return null
+    return tokens.mint(
+      'email-verification',
+      { userId: mail.userId, email: mail.address, mailId: mail.id, queuedAt: mail.queuedAt, lifeMs },
+      now(),
+    )
+  }
+
+  /**
+   * Makes sure that the caller knows their password; its wrong guesses count with those at the login.
+   *
+   * @throws AppError `wrong-password`, `too-many-attempts`
+   */
+  async function provePassword(person: Person, password: string): Promise<void> {
+    const check = () => passwords.verify(person.passwordHash, password)
+    if (!(await throttle.attempt('wrong-passwords', { userId: person.id }, check))) throw new AppError('wrong-password')
+  }
+
+  async function personOf(userId: string): Promise<Person> {
+    const person = await users.findById(userId)
+    if (!person) throw new AppError('invalid-token', { reason: 'revoked' })
+    return person
+  }
+
+  function mustBeAllowed({ email, username }: Person, newPassword: string): void {
+    const found = faults({ email, username, password: newPassword })
+      .filter(({ member }) => member === 'password')
+      .map(({ detail }) => ({ member: 'newPassword', detail }))
+    if (found.length > 0) throw new AppError('password-refused', { faults: found })
+  }
+
+  return {
+    forgotPassword,
+    resendVerification,
+    resetPassword,
+    changePassword,
+    changeEmail,
+    verifyEmail,
+    remove,
+    mintResetToken,
+    mintVerificationToken,
+  }
+}
+
+/** A mail whose link is being made. */
+export interface SentMail {
+  id: string
+  userId: string
+  address: string
+  queuedAt: Date
+}
