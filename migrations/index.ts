@@ -3,12 +3,14 @@ import * as users from './0001_users.ts'
 import * as sessionEndings from './0002_session_endings.ts'
 import * as mails from './0003_mails.ts'
 import * as oneTimeTokens from './0004_one_time_tokens.ts'
+import * as knownDevices from './0005_known_devices.ts'
 
 const migrations: Record<string, Knex.Migration> = {
   '0001_users': users,
   '0002_session_endings': sessionEndings,
   '0003_mails': mails,
   '0004_one_time_tokens': oneTimeTokens,
+  '0005_known_devices': knownDevices,
 }
 
 /** The migrations under names without extension, so that TypeScript and the build record the same ones. */

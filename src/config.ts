@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { compileTrust } from './platform/address.ts'
 import type { LogLevel } from './platform/log.ts'
@@ -117,6 +118,16 @@ const serviceVariables = {
   },
   ARGON2_TIME_COST: { schema: whole(1, 100), initial: '2', meaning: 'Passes of one password hash.' },
   ARGON2_PARALLELISM: { schema: whole(1, 64), initial: '1', meaning: 'Lanes of one password hash.' },
+  HASHES_AT_ONCE: {
+    schema: whole(1, 64).or(z.literal('')),
+    initial: '',
+    meaning: 'How many passwords one process hashes at once; when it is not set, one less than the cores, from 1 to 3.',
+  },
+  HASHES_WAITING_MAX: {
+    schema: whole(0, 10_000),
+    initial: '100',
+    meaning: 'How many more may wait to be hashed; beyond that a login is answered 503 at once.',
+  },
   DATABASE_POOL_MAX: {
     schema: whole(1, 1000),
     initial: '10',
@@ -161,6 +172,7 @@ export interface Config {
   requireVerifiedEmail: boolean
   logLevel: LogLevel
   hashCost: { memoryKib: number; timeCost: number; parallelism: number }
+  hashing: { atOnce: number; waitingMax: number }
   settings: Settings
 }
 
@@ -216,6 +228,10 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       memoryKib: read.ARGON2_MEMORY_KIB,
       timeCost: read.ARGON2_TIME_COST,
       parallelism: read.ARGON2_PARALLELISM,
+    },
+    hashing: {
+      atOnce: read.HASHES_AT_ONCE || Math.max(1, Math.min(3, availableParallelism() - 1)),
+      waitingMax: read.HASHES_WAITING_MAX,
     },
     settings: Object.fromEntries(
       (Object.keys(settingDefinitions) as SettingName[]).map((name) => [name, read[settingVariable(name)]!]),

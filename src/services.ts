@@ -75,7 +75,7 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     requireVerifiedEmail: config.requireVerifiedEmail,
     sessions,
     throttle,
-    passwords: createPasswords(config.hashCost),
+    passwords: createPasswords(config.hashCost, config.hashing),
     clock,
     log,
     registration: config.registration,

@@ -79,7 +79,7 @@ export function createAccounts({
     faults: signIn.faults,
     register: signIn.register,
     logIn: signIn.logIn,
-    ...createRefresh({ users, sessions, throttle, ending, log }),
+    ...createRefresh({ users, sessions, throttle, ending, mails, clock, log }),
     confirmEnding: ending.confirmEnding,
     logOut: ending.logOut,
     logOutByRefreshToken: ending.logOutByRefreshToken,

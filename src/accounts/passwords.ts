@@ -1,4 +1,6 @@
 import argon2 from 'argon2'
+import { createAdmission, type AdmissionBounds } from './admission.ts'
+import { argon2idCost, matches } from './imported-hashes.ts'
 import { canonicalPassword } from './rules.ts'
 
 export interface HashCost {
@@ -9,25 +11,41 @@ export interface HashCost {
 
 export type Passwords = ReturnType<typeof createPasswords>
 
-/** Hashes and verifies passwords with argon2id; the hash carries its parameters and salt (PHC string). */
-export function createPasswords({ memoryKib, timeCost, parallelism }: HashCost) {
+/**
+ * Hashes passwords with argon2id and verifies them; the hash carries its parameters and salt (PHC string).
+ *
+ * Only so many at once, see {@link createAdmission}; both throw AppError `unavailable` when there are too many.
+ */
+export function createPasswords({ memoryKib, timeCost, parallelism }: HashCost, bounds: AdmissionBounds) {
   const cost = { type: argon2.argon2id, memoryCost: memoryKib, timeCost, parallelism }
-  let nobodys: Promise<string> | undefined
+  const admit = createAdmission(bounds)
+  let nobodys: string | undefined
 
   async function hash(password: string): Promise<string> {
-    return argon2.hash(canonicalPassword(password), cost)
+    return admit(() => argon2.hash(canonicalPassword(password), cost))
   }
 
   /**
-   * Tells whether a password is the one that was hashed.
+   * Tells whether a password is the one that was hashed, by us or by the system that the account was imported from.
    *
-   * Without a hash it does the same work and says no, so that time does not tell whether there is an account.
+   * Without a hash it does the same work and says no, so that time does not tell whether there is an account. A password
+   * is tried in our form (NFC), and where that is another text, as it was typed: other systems hash it so.
    */
   async function verify(passwordHash: string | null, password: string): Promise<boolean> {
-    nobodys ??= hash('the password of nobody')
-    const right = await argon2.verify(passwordHash ?? (await nobodys), canonicalPassword(password))
-    return right && passwordHash !== null
+    return admit(async () => {
+      nobodys ??= await argon2.hash('the password of nobody', cost)
+      const known = passwordHash ?? nobodys
+      const ours = canonicalPassword(password)
+      const right = (await matches(known, ours)) || (ours !== password && (await matches(known, password)))
+      return right && passwordHash !== null
+    })
   }
 
-  return { hash, verify }
+  /** Whether a hash should give way to one of today's cost: it is of another kind, or was cheaper to make. */
+  function isOutdated(passwordHash: string): boolean {
+    const made = argon2idCost(passwordHash)
+    return made === null || made.memoryKib * made.timeCost < memoryKib * timeCost
+  }
+
+  return { hash, verify, isOutdated }
 }

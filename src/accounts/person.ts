@@ -12,6 +12,8 @@ export interface Person {
   disabledAt: Date | null
   /** The address they want to have, until it is confirmed. */
   pendingEmail: string | null
+  /** Whether they want a mail when somebody signs in from a device that is new for them. */
+  signInNotices: boolean
   /** Moves whenever all sessions end at once; a session opened under another epoch is dead. */
   sessionEpoch: number
   createdAt: Date

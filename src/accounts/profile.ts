@@ -37,10 +37,11 @@ export function createProfile({ users, sessions, clock, mustBeFaultless, changeE
       name?: string | null | undefined
       email?: string | undefined
       currentPassword?: string | undefined
+      signInNotices?: boolean | undefined
     },
   ): Promise<Person> {
     mustBeFaultless(written)
-    const { username, name, email, currentPassword } = written
+    const { username, name, email, currentPassword, signInNotices } = written
     if (email !== undefined) {
       if (currentPassword === undefined)
         throw new AppError('validation-failed', {
@@ -48,12 +49,13 @@ export function createProfile({ users, sessions, clock, mustBeFaultless, changeE
         })
       await changeEmail(caller.userId, email, currentPassword)
     }
-    if (username === undefined && name === undefined) return me(caller)
+    if (username === undefined && name === undefined && signInNotices === undefined) return me(caller)
     const person = await users.update(
       caller.userId,
       {
         ...(username !== undefined && { username }),
         ...(name !== undefined && { name: canonicalLabel(name ?? '') }),
+        ...(signInNotices !== undefined && { sign_in_notices: signInNotices }),
       },
       new Date(clock.now()),
     )

@@ -1,4 +1,6 @@
 import { AppError } from '../errors.ts'
+import type { Mails } from '../mail/index.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Client, EndReason, Session, Sessions } from '../sessions/index.ts'
 import type { Throttle } from '../throttle/index.ts'
@@ -12,11 +14,13 @@ export interface RefreshDeps {
   sessions: Sessions
   throttle: Throttle
   ending: ReturnType<typeof createEnding>
+  mails: Pick<Mails, 'queue'>
+  clock: Clock
   log: Log
 }
 
 /** New tokens for a session that is open already. PostgreSQL is asked first: Redis may have forgotten an ending. */
-export function createRefresh({ users, sessions, throttle, ending, log }: RefreshDeps) {
+export function createRefresh({ users, sessions, throttle, ending, mails, clock, log }: RefreshDeps) {
   /**
    * Spends a refresh token for a new pair, or hands the same pair to a retry within the grace window.
    *
@@ -73,10 +77,20 @@ export function createRefresh({ users, sessions, throttle, ending, log }: Refres
     throw code === 'invalid-token' ? new AppError(code, { reason: standing.reason }) : ended(standing.reason)
   }
 
+  /** Ends the session, and lets the owner know: somebody else may hold a token of theirs. */
   async function endReused(session: Session): Promise<never> {
-    await ending.end(session.userId, [session.id], 'reused', null)
+    const endedCount = await ending.end(session.userId, [session.id], 'reused', null)
+    const owner = endedCount > 0 ? await users.findById(session.userId) : null
+    if (owner) await tell(owner, session)
     log('session.refresh_reused', { user_id: session.userId, session_id: session.id })
     throw ended('reused')
+  }
+
+  async function tell(owner: Person, session: Session): Promise<void> {
+    const facts = { at: new Date(clock.now()).toISOString(), deviceName: session.deviceName }
+    await users.alongside((trx) =>
+      mails.queue(trx, { kind: 'refresh-token-reused', userId: owner.id, address: owner.email, facts }),
+    )
   }
 
   return { refresh, replacePair }

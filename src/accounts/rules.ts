@@ -1,3 +1,4 @@
+import { dictionary } from '@zxcvbn-ts/language-common'
 import type { Fault } from '../errors.ts'
 
 /**
@@ -53,6 +54,34 @@ export function canonicalPassword(text: string): string {
   return text.normalize('NFC')
 }
 
+/** Passwords that many people have, most of them from breaches. */
+const commonPasswords = new Set(dictionary['passwords-common'])
+const productName = 'latchkey'
+/** With less than this beside a name that everybody can guess, there is nothing left to guess. */
+const ownCharactersMin = 5
+const wordMin = 4
+
+/** Why a password is easily guessed although it is long enough (SP 800-63B-4 §3.1.1.2), or null. */
+function weaknessOf(password: string, { email, username: name }: Written): string | null {
+  const text = canonicalPassword(password).toLowerCase()
+  if (commonPasswords.has(text)) return 'must not be one that many people use'
+  if (/^(.)\1*$/su.test(text)) return 'must not be one character repeated'
+  const letters = lettersOf(text)
+  const words = [email, email?.split('@')[0], name, productName].map((word) => lettersOf(word ?? ''))
+  const guessed = words.some(
+    (word) =>
+      word.length >= wordMin &&
+      ((letters.includes(word) && letters.length - word.length < ownCharactersMin) ||
+        (letters.length >= wordMin && word.includes(letters))),
+  )
+  return guessed ? 'must not be so close to your e-mail address, your username or the name of this service' : null
+}
+
+/** Only what is heard when a text is read out: its letters and digits. */
+function lettersOf(text: string): string {
+  return text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '')
+}
+
 /** What people write about themselves; null clears, a missing member says nothing. */
 export interface Written {
   email?: string | undefined
@@ -79,8 +108,10 @@ export function faultsOf(written: Written, { passwordMinLength }: { passwordMinL
     refuse('deviceName', `must be 1 to ${labelMaxCodePoints} printable characters`)
   if (written.password !== undefined) {
     const length = codePoints(canonicalPassword(written.password))
+    const weakness = weaknessOf(written.password, written)
     if (length < passwordMinLength) refuse('password', `must have at least ${passwordMinLength} characters`)
-    if (length > passwordMaxCodePoints) refuse('password', `must have at most ${passwordMaxCodePoints} characters`)
+    else if (length > passwordMaxCodePoints) refuse('password', `must have at most ${passwordMaxCodePoints} characters`)
+    else if (weakness !== null) refuse('password', weakness)
   }
   return faults
 }

@@ -2,6 +2,7 @@ import { v4 } from 'uuid'
 import { AppError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Mails } from '../mail/index.ts'
+import { digest } from '../platform/digest.ts'
 import type { Log } from '../platform/log.ts'
 import type { Client, Session, Sessions, TokenPair } from '../sessions/index.ts'
 import type { Subject, Throttle } from '../throttle/index.ts'
@@ -112,7 +113,10 @@ export function createSignIn(deps: SignInDeps) {
         passwordHash,
       },
       at,
-      (trx) => mails.queue(trx, { kind: 'verify-email', userId: id, address: email, facts: { at: at.toISOString() } }),
+      async (trx) => {
+        await users.noteDevice(trx, id, deviceOf(asked.client), at)
+        await mails.queue(trx, { kind: 'verify-email', userId: id, address: email, facts: { at: at.toISOString() } })
+      },
     )
     if (person === 'email-taken' && requireVerifiedEmail) {
       await tellOwner(email, at)
@@ -154,8 +158,32 @@ export function createSignIn(deps: SignInDeps) {
     if (!person || !maySignIn) throw refusal(person, person?.disabledAt ? 'disabled' : 'wrong-password')
     if (requireVerifiedEmail && !person.emailVerifiedAt) throw new AppError('email-unverified')
     const signedIn = await open(person, asked)
+    await noticeDevice(signedIn)
+    if (passwords.isOutdated(person.passwordHash)) await renewHash(person, asked.password)
     log('login.succeeded', { user_id: person.id, session_id: signedIn.session.id })
     return signedIn
+  }
+
+  /** Tells somebody of a login from a device that they have not used before, unless they do not want to know. */
+  async function noticeDevice({ person, session }: SignedIn): Promise<void> {
+    const at = new Date(clock.now())
+    const facts = { at: at.toISOString(), deviceName: session.deviceName, networkAddress: session.client.address }
+    await users.alongside(async (trx) => {
+      const isNew = await users.noteDevice(trx, person.id, deviceOf(session.client), at)
+      if (isNew && person.signInNotices)
+        await mails.queue(trx, { kind: 'new-device', userId: person.id, address: person.email, facts })
+    })
+  }
+
+  /**
+   * Replaces a hash that was cheaper or of another kind by one of today's, now that the password is at hand.
+   *
+   * On condition that it still is the hash that was verified; and whatever comes of it, the login has succeeded.
+   */
+  async function renewHash(person: Person, password: string): Promise<void> {
+    await Promise.allSettled([
+      passwords.hash(password).then((hash) => users.renewHash(person.id, person.passwordHash, hash)),
+    ])
   }
 
   async function findPerson({ kind, text }: Identifier): Promise<Person | null> {
@@ -215,6 +243,11 @@ export function createSignIn(deps: SignInDeps) {
   }
 
   return { faults, mustBeFaultless, register, logIn }
+}
+
+/** What tells one device of a person from another: what it says it is. Kept as a digest. */
+function deviceOf({ userAgent }: Client): string {
+  return digest(userAgent ?? '')
 }
 
 /** Whether somebody may still sign in as the person they were when their password was read. */

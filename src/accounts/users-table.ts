@@ -12,6 +12,7 @@ interface UserRow {
   role: 'user' | 'admin'
   disabled_at: Date | null
   pending_email: string | null
+  sign_in_notices: boolean
   password_changed_at: Date | null
   session_epoch: number
   created_at: Date
@@ -95,7 +96,7 @@ export function createUsersTable(knex: Knex) {
   /** Changes what a person may change at will. The time of the change always moves on, so cards can be compared. */
   async function update(
     id: string,
-    change: { username?: string | null; name?: string | null },
+    change: { username?: string | null; name?: string | null; sign_in_notices?: boolean },
     at: Date,
   ): Promise<Person | 'username-taken' | null> {
     return takenOr(async () => {
@@ -131,6 +132,11 @@ export function createUsersTable(knex: Knex) {
     return row ? toPerson(row) : null
   }
 
+  /** Puts another hash of the same password in the place of one, if that still stands. */
+  async function renewHash(id: string, from: string, to: string): Promise<void> {
+    await fromPostgres(knex<UserRow>('users').where({ id, password_hash: from }).update({ password_hash: to }))
+  }
+
   /** Notes the address that a person wants to have, in the transaction that queues the mail to it. */
   async function setPendingEmail(trx: Knex, id: string, email: string, at: Date): Promise<Person | null> {
     const [row] = await trx<UserRow>('users')
@@ -153,6 +159,19 @@ export function createUsersTable(knex: Knex) {
       })
       .returning('*')
     return row ? toPerson(row) : null
+  }
+
+  /** Remembers a device that somebody signed in from; true when it is one they had not used before. */
+  async function noteDevice(trx: Knex, userId: string, deviceDigest: string, at: Date): Promise<boolean> {
+    const known = await trx('known_devices')
+      .where({ user_id: userId, digest: deviceDigest })
+      .update({ last_seen_at: at })
+    if (known === 1) return false
+    await trx('known_devices')
+      .insert({ user_id: userId, digest: deviceDigest, last_seen_at: at })
+      .onConflict(['user_id', 'digest'])
+      .ignore()
+    return true
   }
 
   /** Locks a person until the transaction ends, so that whoever changes them comes before or after, never between. */
@@ -186,8 +205,10 @@ export function createUsersTable(knex: Knex) {
     standing,
     update,
     setPassword,
+    renewHash,
     setPendingEmail,
     confirmEmail,
+    noteDevice,
     lock,
     remove,
     alongside,
@@ -218,6 +239,7 @@ function toPerson(row: UserRow): Person {
     role: row.role,
     disabledAt: row.disabled_at,
     pendingEmail: row.pending_email,
+    signInNotices: row.sign_in_notices,
     sessionEpoch: row.session_epoch,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

@@ -53,6 +53,7 @@ export const DeleteBody = z.strictObject({ current_password: text })
 export const ProfileBody = z.strictObject({
   email: text.optional(),
   current_password: text.optional(),
+  sign_in_notices: z.boolean().optional(),
   username: text.nullable().optional(),
   name: text.nullable().optional(),
 })
@@ -65,6 +66,7 @@ export const User = z.strictObject({
   email: z.string(),
   email_verified: z.boolean(),
   pending_email: z.string().nullable(),
+  sign_in_notices: z.boolean(),
   username: z.string().nullable(),
   name: z.string().nullable(),
   role: z.enum(['user', 'admin']),

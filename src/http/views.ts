@@ -13,6 +13,7 @@ export function userView(person: Person): z.input<typeof schemas.User> {
     email: person.email,
     email_verified: person.emailVerifiedAt !== null,
     pending_email: person.pendingEmail,
+    sign_in_notices: person.signInNotices,
     username: person.username,
     name: person.name,
     role: person.role,

@@ -354,6 +354,37 @@ describe('passwords and addresses', function () {
     })
   })
 
+  describe('a notice', () => {
+    it('tells the owner once when a spent refresh token comes back', async () => {
+      const someone = await aPerson(client)
+      await client.refresh(someone.tokens.refresh_token)
+      service.clock.pass({ seconds: 31 })
+
+      for (let i = 0; i < 3; i++) expect((await client.refresh(someone.tokens.refresh_token)).status).to.equal(401)
+
+      await mailTo(someone.email, /sign(ed)?[ -](in|out)|session|token/i)
+      await aResetToken(await aPerson(client))
+      expect(smtp.mailsTo(someone.email).filter(({ subject }) => !verifySubject.test(subject))).to.have.length(1)
+    })
+
+    it('tells the owner of a login from a new device, once, unless they switched it off', async () => {
+      const someone = await aPerson(client)
+      const from = (agent: string) => client.login({ email: someone.email, password }, { 'user-agent': agent })
+      const notices = () => smtp.mailsTo(someone.email).filter(({ subject }) => !verifySubject.test(subject))
+
+      await from('Ferret/1.0')
+      await mailTo(someone.email, /new|device/i)
+      await from('Ferret/1.0')
+      const body = { sign_in_notices: false }
+      const changed = await client.call('PATCH', '/v1/me', { token: someone.tokens.access_token, body })
+      expect(changed.body.sign_in_notices).to.equal(false)
+      await from('Weasel/2.0')
+
+      await aResetToken(await aPerson(client))
+      expect(notices()).to.have.length(1)
+    })
+  })
+
   describe('an account', () => {
     it('is deleted by its password, with everything that belongs to it', async () => {
       const someone = await aPerson(client)

@@ -90,12 +90,29 @@ describe('registration', () => {
   })
 
   it('counts the length of a password in code points and takes every character', async () => {
-    for (const fine of ['😀'.repeat(8), '   12345', '我喜欢喝茶和看书', '😀'.repeat(128)]) {
+    for (const fine of ['😀😁😂🤣😃😄😅😆', '   12345', '我喜欢喝茶和看书', '😀😁'.repeat(64), 'q7w3x9k2']) {
       const answer = await service.client.register({ email: uniqueEmail(), password: fine })
       expect(answer.status, answer.text).to.equal(201)
     }
     const seven = await service.client.register({ email: uniqueEmail(), password: '😀'.repeat(7) })
     expectProblem(seven, 400, 'password-refused')
+  })
+
+  it('refuses a password that others would guess, and says why', async () => {
+    const email = 'grace.hopper@example.com'
+    for (const [guessed, why] of [
+      ['Password123', 'many people use'],
+      ['qwertyuiop', 'many people use'],
+      ['zzzzzzzzzz', 'one character repeated'],
+      ['Grace.Hopper1906', 'close to your e-mail'],
+      ['grace.hopper@example.com', 'close to your e-mail'],
+      ['commodore-1', 'close to your e-mail'],
+      ['Latchkey2026', 'the name of this service'],
+    ] as const) {
+      const answer = await service.client.register({ email, password: guessed, username: 'commodore' })
+      expectProblem(answer, 400, 'password-refused')
+      expect(answer.body.errors[0].detail, guessed).to.include(why)
+    }
   })
 
   it('never coerces a member', async () => {

@@ -51,7 +51,7 @@ describe('a login whose password check is still running', () => {
     redis = connectRedis(redisUrl())
     const clock = movableClock()
     sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives })
-    const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
+    const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
     const gated: Passwords = {
       ...passwords,
       async verify(hash, text) {
@@ -148,7 +148,7 @@ describe('what PostgreSQL knows to have ended', () => {
     knex = knexModule({ client: 'pg', connection: databaseUrl() })
     redis = connectRedis(redisUrl())
     sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives })
-    const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
+    const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
     accounts = createAccounts({
       ...open,
       knex,
@@ -204,7 +204,7 @@ describe('what PostgreSQL knows to have ended', () => {
 
     const email = uniqueEmail()
     const small = createSessions({ redis, prefix: keyPrefix, clock, lives: () => ({ ...lives, perUserMax: 1 }) })
-    const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
+    const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
     const capped = createAccounts({
       ...open,
       knex,
@@ -229,7 +229,7 @@ describe('what PostgreSQL knows to have ended', () => {
         return sessions.endAll(userId, reason)
       },
     }
-    const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
+    const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
     const { person, session } = await registered(accounts, { email: uniqueEmail(), password, client })
 
     await createAccounts({
@@ -259,7 +259,7 @@ describe('what PostgreSQL knows to have ended', () => {
         return opened
       },
     }
-    const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 })
+    const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
     const login = createAccounts({
       ...open,
       knex,
@@ -280,9 +280,48 @@ describe('what PostgreSQL knows to have ended', () => {
   })
 })
 
+describe('a hash that is outdated', () => {
+  let knex: Knex
+  let redis: ReturnType<typeof connectRedis>
+  let accounts: Accounts
+  before(async () => {
+    await migrate(databaseUrl(), migrationSource)
+    knex = knexModule({ client: 'pg', connection: databaseUrl() })
+    redis = connectRedis(redisUrl())
+    const clock = movableClock()
+    const sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives })
+    const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
+    const throttle = aThrottle(redis)
+    accounts = createAccounts({ ...open, knex, mails: mailsOf(knex), sessions, throttle, clock, passwords })
+  })
+  after(async () => {
+    redis.disconnect()
+    await knex.destroy()
+  })
+
+  const django = 'pbkdf2_sha256$260000$seasalt$E2mD54hHRBD9/QaYlRQ0tKByc/hoeW8FUsx1qlfLA7A='
+  const hashOf = async (id: string) => (await knex('users').where({ id }).first()).password_hash as string
+  const logIn = (email: string, text = password) =>
+    accounts.logIn({ identifier: { kind: 'email', text: email }, password: text, client })
+
+  it('is replaced by the first login with the right password, and by no other', async () => {
+    const email = uniqueEmail()
+    const { person } = await registered(accounts, { email, password, client })
+    await knex('users').where({ id: person.id }).update({ password_hash: django })
+
+    await refusalOf(logIn(email, 'not the password'))
+    expect(await hashOf(person.id)).to.equal(django)
+    await logIn(email)
+    const renewed = await hashOf(person.id)
+    expect(renewed).to.match(/^\$argon2id\$v=19\$m=1024,t=2,p=1\$/)
+    await logIn(email)
+    expect(await hashOf(person.id)).to.equal(renewed)
+  })
+})
+
 describe('an unknown account', () => {
   it('costs a check of a hash like any other', async () => {
-    const passwords = createPasswords({ memoryKib: 8192, timeCost: 3, parallelism: 1 })
+    const passwords = createPasswords({ memoryKib: 8192, timeCost: 3, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
     const hash = await passwords.hash(password)
     await passwords.verify(null, password)
     const cpuMsOf = async (passwordHash: string | null) => {

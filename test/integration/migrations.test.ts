@@ -7,7 +7,7 @@ import { migrate } from '../../src/platform/migrate.ts'
 import { eventually } from '../support/eventually.ts'
 import { databaseUrl, withDatabase } from '../support/stores.ts'
 
-const names = ['0001_users', '0002_session_endings', '0003_mails']
+const names = ['0001_users', '0002_session_endings', '0003_mails', '0004_one_time_tokens', '0005_known_devices']
 
 describe('migrations', () => {
   let server: Knex

@@ -74,6 +74,7 @@ describe('the house', () => {
       'koa-body': /^http\//,
       zod: /^(http\/|config\.ts)/,
       argon2: /^accounts\//,
+      bcrypt: /^accounts\//,
       'rate-limiter-flexible': /^throttle\//,
       'proxy-addr': /^platform\//,
       ioredis: /^platform\//,

@@ -25,8 +25,13 @@ function changeMe(method: 'patch' | 'put') {
     written: ({ username, name, email }) => ({ username, name, email }),
     replies: { 200: schemas.User },
     problems: ['username-taken', 'email-taken', 'wrong-password', 'too-many-attempts'],
-    async handle({ body: { current_password, ...body }, caller }, { accounts }) {
-      return reply(200, userView(await accounts.change(caller, { ...body, currentPassword: current_password })))
+    async handle({ body: { current_password, sign_in_notices, ...body }, caller }, { accounts }) {
+      return reply(
+        200,
+        userView(
+          await accounts.change(caller, { ...body, currentPassword: current_password, signInNotices: sign_in_notices }),
+        ),
+      )
     },
   })
 }

@@ -1,0 +1,62 @@
+import { AppError } from '../errors.ts'
+
+export interface AdmissionBounds {
+  /** How many run at the same time. */
+  atOnce: number
+  /** How many more may wait for a place. */
+  waitingMax: number
+}
+
+/** Nobody waits longer than this: the caller's own patience ends at 5 s. */
+const waitMaxMs = 4000
+
+export type Admit = <T>(work: () => Promise<T>) => Promise<T>
+
+/**
+ * Lets so many pieces of costly work run at once, a short line wait, and turns the rest away.
+ *
+ * Hashing takes a core and a thread of the pool for some 20 ms, and the pool is everybody's. With a core left free, a
+ * storm of logins makes logins wait, and token checks do not notice.
+ *
+ * @throws AppError `unavailable`, at once when the line is full, or when a place was not free in time
+ */
+export function createAdmission({ atOnce, waitingMax }: AdmissionBounds): Admit {
+  const line: { enter: () => void; timer: NodeJS.Timeout }[] = []
+  let inside = 0
+
+  function place(): Promise<void> {
+    if (inside < atOnce) {
+      inside++
+      return Promise.resolve()
+    }
+    if (line.length >= waitingMax) return Promise.reject(new AppError('unavailable'))
+    return new Promise((enter, reject) => {
+      const timer = setTimeout(() => {
+        line.splice(line.indexOf(waiter), 1)
+        reject(new AppError('unavailable'))
+      }, waitMaxMs)
+      const waiter = { enter, timer }
+      line.push(waiter)
+    })
+  }
+
+  /** Hands the place to whoever has waited longest, or leaves it free. */
+  function leave(): void {
+    const next = line.shift()
+    if (!next) {
+      inside--
+      return
+    }
+    clearTimeout(next.timer)
+    next.enter()
+  }
+
+  return async (work) => {
+    await place()
+    try {
+      return await work()
+    } finally {
+      leave()
+    }
+  }
+}

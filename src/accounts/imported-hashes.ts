@@ -1,0 +1,87 @@
+import { pbkdf2, scrypt, timingSafeEqual } from 'node:crypto'
+import { promisify } from 'node:util'
+import argon2 from 'argon2'
+import bcrypt from 'bcrypt'
+
+const pbkdf2Async = promisify(pbkdf2)
+const scryptAsync = promisify<string, Buffer, number, { N: number; r: number; p: number; maxmem: number }, Buffer>(
+  scrypt,
+)
+
+/** What an imported hash may ask for; beyond that it is taken for damaged, so that nobody imports a standstill. */
+const bounds = {
+  argonMemoryKib: 1_048_576,
+  argonPasses: 50,
+  bcryptCost: 16,
+  pbkdf2Rounds: 5_000_000,
+  scryptBytes: 2 ** 30,
+}
+
+/**
+ * Tells whether a password matches a hash of any kind that is known here, by the hash's own prefix.
+ *
+ * argon2 (PHC), bcrypt, Django's `pbkdf2_sha256` and `scrypt`, and scrypt as PHC. bcrypt reads the first 72 bytes only;
+ * such a hash is replaced at the first login by one of the whole password. Text that is no hash matches nothing.
+ */
+export async function matches(hash: string, password: string): Promise<boolean> {
+  try {
+    if (hash.startsWith('$argon2')) return isBearable(hash) && (await argon2.verify(hash, password))
+    if (/^\$2[aby]\$/.test(hash))
+      return (
+        Number(hash.slice(4, 6)) <= bounds.bcryptCost && (await bcrypt.compare(password, hash.replace(/^\$2y/, '$2b')))
+      )
+    return await matchesDerived(hash, password)
+  } catch {
+    return false
+  }
+}
+
+/** The cost of an argon2id hash, or null for a hash of another kind. */
+export function argon2idCost(hash: string): { memoryKib: number; timeCost: number } | null {
+  const [, memoryKib, timeCost] = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=\d+\$/.exec(hash) ?? []
+  return memoryKib && timeCost ? { memoryKib: Number(memoryKib), timeCost: Number(timeCost) } : null
+}
+
+function isBearable(hash: string): boolean {
+  const [, memoryKib, passes] = /m=(\d+),t=(\d+),/.exec(hash) ?? []
+  return Number(memoryKib) <= bounds.argonMemoryKib && Number(passes) <= bounds.argonPasses
+}
+
+/** The kinds that are a key derived from the password, compared byte for byte. */
+async function matchesDerived(hash: string, password: string): Promise<boolean> {
+  const django = /^pbkdf2_sha256\$(\d+)\$([^$]+)\$([\w+/]+=*)$/.exec(hash)
+  if (django) {
+    const [, rounds, salt, key] = django as unknown as string[]
+    if (Number(rounds) > bounds.pbkdf2Rounds) return false
+    const expected = Buffer.from(key!, 'base64')
+    return equal(expected, await pbkdf2Async(password, salt!, Number(rounds), expected.length, 'sha256'))
+  }
+  const djangoScrypt = /^scrypt\$(\d+)\$([^$]+)\$(\d+)\$(\d+)\$([\w+/]+=*)$/.exec(hash)
+  if (djangoScrypt) {
+    const [, cost, salt, r, p, key] = djangoScrypt as unknown as string[]
+    return matchesScrypt(password, Buffer.from(salt!), Number(cost), Number(r), Number(p), key!)
+  }
+  const phc = /^\$scrypt\$ln=(\d+),r=(\d+),p=(\d+)\$([\w+/]+)\$([\w+/]+)$/.exec(hash)
+  if (!phc) return false
+  const [, logCost, r, p, salt, key] = phc as unknown as string[]
+  return matchesScrypt(password, Buffer.from(salt!, 'base64'), 2 ** Number(logCost), Number(r), Number(p), key!)
+}
+
+async function matchesScrypt(
+  password: string,
+  salt: Buffer,
+  cost: number,
+  r: number,
+  p: number,
+  key: string,
+): Promise<boolean> {
+  const memoryBytes = 128 * cost * r * p
+  if (memoryBytes > bounds.scryptBytes) return false
+  const expected = Buffer.from(key, 'base64')
+  const options = { N: cost, r, p, maxmem: 2 * memoryBytes + 2 ** 20 }
+  return equal(expected, await scryptAsync(password, salt, expected.length, options))
+}
+
+function equal(expected: Buffer, derived: Buffer): boolean {
+  return expected.length >= 16 && timingSafeEqual(expected, derived)
+}
