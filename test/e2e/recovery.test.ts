@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { expectProblem, pointersOf, type ApiClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { aPerson, aSession, password, uniqueEmail, type Someone } from '../support/people.ts'
-import { ownRedis } from '../support/own-stores.ts'
+import { ownPostgres, ownRedis, type OwnPostgres } from '../support/own-stores.ts'
 import { startService, type TestService } from '../support/service.ts'
 import { startSmtp, type Received, type SmtpSink } from '../support/smtp.ts'
 import { operatorsRedis, keyPrefix } from '../support/stores.ts'
@@ -13,17 +13,27 @@ const newPassword = 'a quite different sentence'
 describe('passwords and addresses', function () {
   this.timeout(40_000)
   let smtp: SmtpSink
+  let postgres: OwnPostgres
+  let env: Record<string, string>
   let service: TestService
   let client: ApiClient
   before(async () => {
     smtp = await startSmtp()
-    service = await startService(smtp.env)
+    // A database of its own: in the shared one wait the mails of everybody whom the other tests register.
+    postgres = await ownPostgres()
+    env = { ...smtp.env, DATABASE_URL: postgres.url }
+    service = await startService(env)
+    await untilReady(service)
     client = service.client
   })
   after(async () => {
     await service.close()
     await smtp.stop()
+    await postgres.discard()
   })
+
+  const untilReady = ({ client: asked }: TestService) =>
+    eventually(async () => expect((await asked.get('/health/ready')).status).to.equal(200), 20_000)
 
   /** The mail of a kind, told by its subject, once it has come. */
   async function mailTo(address: string, subject: RegExp, count = 1): Promise<Received> {
@@ -182,7 +192,8 @@ describe('passwords and addresses', function () {
 
     it('stays as it is, and keeps its link, when Redis cannot end the sessions', async () => {
       const redis = await ownRedis()
-      const apart = await startService({ ...smtp.env, REDIS_URL: redis.url })
+      const apart = await startService({ ...env, REDIS_URL: redis.url })
+      await untilReady(apart)
       const someone = await aPerson(apart.client)
       await apart.client.post('/v1/auth/forgot-password', { body: { email: someone.email } })
       const token = tokenIn(await mailTo(someone.email, resetSubject))
@@ -407,7 +418,8 @@ describe('passwords and addresses', function () {
   describe('where addresses must be confirmed', () => {
     let strict: TestService
     before(async () => {
-      strict = await startService({ ...smtp.env, REQUIRE_VERIFIED_EMAIL: 'true' })
+      strict = await startService({ ...env, REQUIRE_VERIFIED_EMAIL: 'true' })
+      await untilReady(strict)
     })
     after(() => strict.close())
 
