@@ -3,9 +3,11 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { randomUUID } from 'node:crypto'
+import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
 import knexModule, { type Knex } from 'knex'
 import type { Redis } from 'ioredis'
+import type { MailCatcher } from '../../dev/mail.ts'
 import { discard, provide, startRedis, stateDir, type Service } from '../../dev/stores.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import type { MailKind } from '../../src/mail/index.ts'
@@ -98,6 +100,18 @@ for (const name of shells) {
       }
       // No store fails in the tour, so nothing is unwritten.
       expect(seen.size, 'listed keys that were there').to.equal(listed.length - 1)
+    })
+
+    it('leave no token of a mail in PostgreSQL', async () => {
+      const { said } = await machine.shell.paste(`printf '%s\\n' "$TOKEN"`)
+      const token = said.trim()
+      expect(token).to.match(/^[\w-]{43}$/)
+      const stored = JSON.stringify([
+        await machine.knex('password_reset_tokens'),
+        await machine.knex('email_verification_tokens'),
+        await machine.knex('mails'),
+      ])
+      expect(stored).to.include('ada@example.com').and.not.include(token)
     })
 
     it('leave no token in Redis, in no key and no value', async () => {
@@ -322,8 +336,8 @@ interface Machine {
 }
 
 /**
- * A machine on which somebody has just typed `npm start`: to the shell the service is at 127.0.0.1:3000 and its Redis in
- * `.data/`, wherever they really are.
+ * A machine on which somebody has just typed `npm start`: to the shell the service is at 127.0.0.1:3000, its Redis in
+ * `.data/` and its mails in `.data/mail/`, wherever they really are.
  */
 async function aFreshMachine(shellName: string): Promise<Machine> {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), 'latchkey-readme-'))
@@ -337,13 +351,13 @@ async function aFreshMachine(shellName: string): Promise<Machine> {
   const admin = knexModule({ client: 'pg', connection: databaseUrl(), pool: { min: 0, max: 1 } })
   await admin.raw('create database ??', [databaseName])
   const ownDatabase = withDatabase(databaseUrl(), databaseName)
+  const catcher = await catchMailsIn(home)
   const service = await startService(
-    { DATABASE_URL: ownDatabase, REDIS_URL: store.url, KEY_PREFIX: '' },
+    { ...catcher.env, DATABASE_URL: ownDatabase, REDIS_URL: store.url, KEY_PREFIX: '' },
     { clock: { now: () => Date.now(), pass: () => undefined } }, // one that goes by itself, as a reader's does
   )
   await eventually(async () => expect((await service.client.get('/health/ready')).status).to.equal(200))
 
-  fs.mkdirSync(path.join(home, '.data'))
   fs.symlinkSync(bin, path.join(home, '.data/bin'))
   fs.symlinkSync(socket, path.join(home, '.data/redis.sock'))
   const { port } = new URL(service.url)
@@ -362,6 +376,7 @@ async function aFreshMachine(shellName: string): Promise<Machine> {
       redis.disconnect()
       await knex.destroy()
       await service.close()
+      await catcher.stop()
       await admin.raw('drop database ?? with (force)', [databaseName])
       await admin.destroy()
       await discard(state)
@@ -369,6 +384,20 @@ async function aFreshMachine(shellName: string): Promise<Machine> {
       fs.rmSync(home, { recursive: true, force: true })
     },
   }
+}
+
+/**
+ * Starts the mail catcher of `npm start` as a clone in this folder has it: it writes to the `.data/mail/` beside its own
+ * sources, so it is given a copy of them there.
+ */
+async function catchMailsIn(home: string): Promise<MailCatcher> {
+  const root = path.resolve(import.meta.dirname, '../..')
+  for (const place of ['package.json', 'dev/mail.ts', 'dev/places.ts'])
+    fs.cpSync(path.join(root, place), path.join(home, place))
+  fs.symlinkSync(path.join(root, 'node_modules'), path.join(home, 'node_modules'))
+  const source = pathToFileURL(path.join(home, 'dev/mail.ts')).href
+  const { startMailCatcher } = (await import(source)) as typeof import('../../dev/mail.ts')
+  return startMailCatcher({ onMail: () => undefined })
 }
 
 /** Notes an ending as the service does when PostgreSQL is away, with the default lives. */
