@@ -3,11 +3,14 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { randomUUID } from 'node:crypto'
+import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
 import knexModule, { type Knex } from 'knex'
 import type { Redis } from 'ioredis'
+import type { MailCatcher } from '../../dev/mail.ts'
 import { discard, provide, startRedis, stateDir, type Service } from '../../dev/stores.ts'
 import { systemClock } from '../../src/platform/clock.ts'
+import type { MailKind } from '../../src/mail/index.ts'
 import { createSessions, type Lives } from '../../src/sessions/index.ts'
 import { settingDefinitions } from '../../src/settings/index.ts'
 import {
@@ -21,8 +24,9 @@ import {
 } from '../support/documentation.ts'
 import type { Answer, ApiClient, Tokens } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
-import { aPerson, aSession } from '../support/people.ts'
+import { aPerson, aSession, uniqueEmail, type Someone } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
+import { startSmtp, type SmtpSink } from '../support/smtp.ts'
 import { connectRedis, databaseUrl, keyPrefix, operatorsRedis, withDatabase } from '../support/stores.ts'
 
 /**
@@ -98,6 +102,18 @@ for (const name of shells) {
       expect(seen.size, 'listed keys that were there').to.equal(listed.length - 1)
     })
 
+    it('leave no token of a mail in PostgreSQL', async () => {
+      const { said } = await machine.shell.paste(`printf '%s\\n' "$TOKEN"`)
+      const token = said.trim()
+      expect(token).to.match(/^[\w-]{43}$/)
+      const stored = JSON.stringify([
+        await machine.knex('password_reset_tokens'),
+        await machine.knex('email_verification_tokens'),
+        await machine.knex('mails'),
+      ])
+      expect(stored).to.include('ada@example.com').and.not.include(token)
+    })
+
     it('leave no token in Redis, in no key and no value', async () => {
       const { said } = await machine.shell.paste(`printf '%s\\n' "$ACCESS" "$REFRESH" "$PHONE" "$LAPTOP"`)
       const stored: unknown[] = []
@@ -113,13 +129,31 @@ for (const name of shells) {
 }
 
 describe('what the README says of sessions', () => {
+  let smtp: SmtpSink
+  let knex: Knex
   let service: TestService
   let client: ApiClient
   before(async () => {
-    service = await startService({ SETTING_SESSIONS_PER_USER_MAX: '3' })
+    smtp = await startSmtp()
+    service = await startService({ ...smtp.env, SETTING_SESSIONS_PER_USER_MAX: '3' })
     client = service.client
+    knex = knexModule({ client: 'pg', connection: databaseUrl(), pool: { min: 0, max: 1 } })
   })
-  after(() => service.close())
+  after(async () => {
+    await service.close()
+    await smtp.stop()
+    await knex.destroy()
+  })
+
+  /** The token in the mail of a kind, once it has come. */
+  async function mailedToken(address: string, subject: RegExp): Promise<string> {
+    const mail = await eventually(() => {
+      const found = smtp.mailsTo(address).find((candidate) => subject.test(candidate.subject))
+      expect(found, `${subject} to ${address}`).to.not.equal(undefined)
+      return found!
+    }, 10_000)
+    return /\?token=([\w-]+)/.exec(mail.text)![1]!
+  }
 
   it('holds for how long keys live', async () => {
     const redis = operatorsRedis()
@@ -184,7 +218,7 @@ describe('what the README says of sessions', () => {
   })
 
   /** What happens to the session `mine`, and by which token the outcome is seen; all others are the person's further ones. */
-  const events: Record<string, (mine: Tokens, person: { email: string; password: string }) => Promise<Answer>> = {
+  const events: Record<string, (mine: Tokens, person: Someone & { resetToken: string }) => Promise<Answer>> = {
     '`POST /v1/auth/logout`': (mine) => client.logout(mine.access_token),
     '`POST /v1/auth/logout-all`': (mine) => client.logoutAll(mine.access_token),
     '`DELETE /v1/sessions/:id` of this session': (mine) =>
@@ -197,6 +231,26 @@ describe('what the README says of sessions', () => {
       mine.access_token = answer.body.access_token
       return answer
     },
+    '`POST /v1/me/password`': async (mine, { password }) => {
+      const body = { current_password: password, new_password: 'a quite different sentence' }
+      const answer = await client.post('/v1/me/password', { token: mine.access_token, body })
+      expect((await client.me(mine.access_token)).body.reason).to.equal('expired')
+      mine.access_token = answer.body.access_token
+      return answer
+    },
+    '`POST /v1/auth/reset-password`': (_mine, { resetToken }) =>
+      client.post('/v1/auth/reset-password', {
+        body: { token: resetToken, new_password: 'a quite different sentence' },
+      }),
+    'A new e-mail address is confirmed': async (mine, { password }) => {
+      const email = uniqueEmail()
+      const body = { email, current_password: password }
+      await client.call('PATCH', '/v1/me', { token: mine.access_token, body })
+      const token = await mailedToken(email, /^Confirm your new/)
+      return client.post('/v1/auth/verify-email', { body: { token } })
+    },
+    '`DELETE /v1/me`': (mine, { password }) =>
+      client.call('DELETE', '/v1/me', { token: mine.access_token, body: { current_password: password } }),
     'A spent refresh token is used again': async (mine) => {
       const second = (await client.refresh(mine.refresh_token)).body as Tokens
       const third = (await client.refresh(second.refresh_token)).body as Tokens
@@ -216,16 +270,28 @@ describe('what the README says of sessions', () => {
     },
   }
 
-  it('holds for what ends what', async () => {
+  it('holds for what ends what', async function () {
+    this.timeout(60_000)
     const rows = tableBelow(readme, 'What ends what')
     expect(rows.map(([event]) => event)).to.deep.equal(Object.keys(events))
-    for (const [event, this_, others, reason] of rows as [string, string, string, string][]) {
+    for (const [event, this_, others, reason, links, notice] of rows as [
+      string,
+      string,
+      string,
+      string,
+      string,
+      string,
+    ][]) {
       const person = await aPerson(client)
       const mine = person.tokens
       service.clock.pass({ seconds: 1 })
       const other = await aSession(client, person)
 
-      await events[event]!(mine, person)
+      await client.post('/v1/auth/forgot-password', { body: { email: person.email } })
+      const resetToken = await mailedToken(person.email, /^Reset your password/)
+      const verifyToken = await mailedToken(person.email, /^Confirm your e-mail/)
+
+      await events[event]!(mine, { ...person, resetToken })
 
       const seen = [await client.me(mine.access_token), await client.me(other.access_token)]
       expect(seen.map(({ status }) => status, event)).to.deep.equal([
@@ -233,9 +299,30 @@ describe('what the README says of sessions', () => {
         others === 'end' ? 401 : 200,
       ])
       for (const { status, body } of seen) if (status === 401) expect(`\`${body.reason}\``, event).to.equal(reason)
+
+      const noticed = (await knex('mails')
+        .where({ user_id: person.id })
+        .whereIn('kind', notices)
+        .pluck('address')) as string[]
+      expect(noticed, `${event}: notices`).to.deep.equal(notice === '–' ? [] : [person.email])
+      expect(notice, event).to.be.oneOf(['–', event.includes('e-mail') ? 'to the old address' : 'to the owner'])
+
+      const ownLink = event.includes('reset-password') // which has spent the other one
+      const answer = ownLink
+        ? await client.post('/v1/auth/verify-email', { body: { token: verifyToken } })
+        : await client.post('/v1/auth/reset-password', { body: { token: resetToken, new_password: 'yet another one' } })
+      expect(answer.status, `${event}: links`).to.equal(links === 'void' ? 400 : 204)
     }
   })
 })
+
+const notices = [
+  'email-changed',
+  'password-changed',
+  'password-reset',
+  'refresh-token-reused',
+  'new-device',
+] satisfies MailKind[]
 
 function inWords(seconds: number): string {
   return seconds >= 172_800 ? `${seconds / 86_400} d` : seconds >= 7200 ? `${seconds / 3600} h` : `${seconds / 60} min`
@@ -249,8 +336,8 @@ interface Machine {
 }
 
 /**
- * A machine on which somebody has just typed `npm start`: to the shell the service is at 127.0.0.1:3000 and its Redis in
- * `.data/`, wherever they really are.
+ * A machine on which somebody has just typed `npm start`: to the shell the service is at 127.0.0.1:3000, its Redis in
+ * `.data/` and its mails in `.data/mail/`, wherever they really are.
  */
 async function aFreshMachine(shellName: string): Promise<Machine> {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), 'latchkey-readme-'))
@@ -264,13 +351,13 @@ async function aFreshMachine(shellName: string): Promise<Machine> {
   const admin = knexModule({ client: 'pg', connection: databaseUrl(), pool: { min: 0, max: 1 } })
   await admin.raw('create database ??', [databaseName])
   const ownDatabase = withDatabase(databaseUrl(), databaseName)
+  const catcher = await catchMailsIn(home)
   const service = await startService(
-    { DATABASE_URL: ownDatabase, REDIS_URL: store.url, KEY_PREFIX: '' },
+    { ...catcher.env, DATABASE_URL: ownDatabase, REDIS_URL: store.url, KEY_PREFIX: '' },
     { clock: { now: () => Date.now(), pass: () => undefined } }, // one that goes by itself, as a reader's does
   )
   await eventually(async () => expect((await service.client.get('/health/ready')).status).to.equal(200))
 
-  fs.mkdirSync(path.join(home, '.data'))
   fs.symlinkSync(bin, path.join(home, '.data/bin'))
   fs.symlinkSync(socket, path.join(home, '.data/redis.sock'))
   const { port } = new URL(service.url)
@@ -289,6 +376,7 @@ async function aFreshMachine(shellName: string): Promise<Machine> {
       redis.disconnect()
       await knex.destroy()
       await service.close()
+      await catcher.stop()
       await admin.raw('drop database ?? with (force)', [databaseName])
       await admin.destroy()
       await discard(state)
@@ -296,6 +384,20 @@ async function aFreshMachine(shellName: string): Promise<Machine> {
       fs.rmSync(home, { recursive: true, force: true })
     },
   }
+}
+
+/**
+ * Starts the mail catcher of `npm start` as a clone in this folder has it: it writes to the `.data/mail/` beside its own
+ * sources, so it is given a copy of them there.
+ */
+async function catchMailsIn(home: string): Promise<MailCatcher> {
+  const root = path.resolve(import.meta.dirname, '../..')
+  for (const place of ['package.json', 'dev/mail.ts', 'dev/places.ts'])
+    fs.cpSync(path.join(root, place), path.join(home, place))
+  fs.symlinkSync(path.join(root, 'node_modules'), path.join(home, 'node_modules'))
+  const source = pathToFileURL(path.join(home, 'dev/mail.ts')).href
+  const { startMailCatcher } = (await import(source)) as typeof import('../../dev/mail.ts')
+  return startMailCatcher({ onMail: () => undefined })
 }
 
 /** Notes an ending as the service does when PostgreSQL is away, with the default lives. */
