@@ -45,44 +45,29 @@ export function createOneTimeTokensTable(knex: Knex) {
    * a mail that was queued later has gone out already.
    *
    * Tokens of one mail stand beside each other, because a mail whose delivery was in doubt is sent again, and the
-   * reader may open either copy.
+   * reader may open either copy. The person must be locked, so that two mails take turns.
    */
   async function mint(
+    trx: Knex,
     purpose: Purpose,
-    {
-      userId,
-      email,
-      mailId,
-      queuedAt,
-      lifeMs,
-    }: { userId: string; email: string; mailId: string; queuedAt: Date; lifeMs: number },
+    mail: { id: string; userId: string; address: string; queuedAt: Date },
+    lifeMs: number,
     now: Date,
   ): Promise<string | null> {
+    const ofPerson = () => rows(purpose, trx).where({ user_id: mail.userId })
+    if (await ofPerson().where('queued_at', '>', mail.queuedAt).first('digest')) return null
+    await ofPerson().where({ used_at: null }).whereNot({ mail_id: mail.id }).update({ used_at: now })
     const token = randomBytes(tokenBytes).toString('base64url')
-    return fromPostgres(
-      knex.transaction(async (trx) => {
-        await trx('users').where({ id: userId }).forUpdate().first('id')
-        const newer = await rows(purpose, trx)
-          .where({ user_id: userId })
-          .where('queued_at', '>', queuedAt)
-          .first('digest')
-        if (newer) return null
-        await rows(purpose, trx)
-          .where({ user_id: userId, used_at: null })
-          .whereNot({ mail_id: mailId })
-          .update({ used_at: now })
-        await rows(purpose, trx).insert({
-          digest: digest(token),
-          user_id: userId,
-          email,
-          mail_id: mailId,
-          queued_at: queuedAt,
-          expires_at: new Date(now.getTime() + lifeMs),
-          created_at: now,
-        })
-        return token
-      }),
-    )
+    await rows(purpose, trx).insert({
+      digest: digest(token),
+      user_id: mail.userId,
+      email: mail.address,
+      mail_id: mail.id,
+      queued_at: mail.queuedAt,
+      expires_at: new Date(now.getTime() + lifeMs),
+      created_at: now,
+    })
+    return token
   }
 
   /** Looks at a token without spending it; null when it cannot be spent, whatever the cause. */

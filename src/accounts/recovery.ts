@@ -8,7 +8,7 @@ import type { Throttle } from '../throttle/index.ts'
 import { consequences } from './consequences.ts'
 import type { Caller } from './ending.ts'
 import type { EndingsTable } from './endings-table.ts'
-import type { OneTimeTokensTable } from './one-time-tokens-table.ts'
+import type { OneTimeTokensTable, Purpose } from './one-time-tokens-table.ts'
 import type { Passwords } from './passwords.ts'
 import { cardOf, type Person } from './person.ts'
 import { canonicalEmail, type Written } from './rules.ts'
@@ -235,26 +235,32 @@ export function createRecovery({
 
   /** Mints the token of a reset mail that is being sent; null when it is not wanted any more. */
   async function mintResetToken(mail: SentMail, lifeMs: number): Promise<string | null> {
-    const person = await users.findById(mail.userId)
-    if (!person || person.email !== mail.address || person.disabledAt) return null
-    return tokens.mint(
-      'password-reset',
-      { userId: mail.userId, email: mail.address, mailId: mail.id, queuedAt: mail.queuedAt, lifeMs },
-      now(),
-    )
+    return mintIf('password-reset', mail, lifeMs, ({ email }) => email === mail.address)
   }
 
   /** Mints the token that confirms an address; null when it is neither the person's nor the one they want. */
   async function mintVerificationToken(mail: SentMail, lifeMs: number): Promise<string | null> {
-    const person = await users.findById(mail.userId)
-    if (!person || person.disabledAt) return null
-    const confirms = person.pendingEmail === mail.address || (person.email === mail.address && !person.emailVerifiedAt)
-    if (!confirms) return null
-    return tokens.mint(
+    return mintIf(
       'email-verification',
-      { userId: mail.userId, email: mail.address, mailId: mail.id, queuedAt: mail.queuedAt, lifeMs },
-      now(),
+      mail,
+      lifeMs,
+      ({ email, emailVerifiedAt, pendingEmail }) =>
+        pendingEmail === mail.address || (email === mail.address && emailVerifiedAt === null),
     )
+  }
+
+  /** Asks whether a mail is still wanted, and mints its token, with nobody changing the person in between. */
+  async function mintIf(
+    purpose: Purpose,
+    mail: SentMail,
+    lifeMs: number,
+    isWanted: (person: Person) => boolean,
+  ): Promise<string | null> {
+    return users.alongside(async (trx) => {
+      const person = await users.lock(trx, mail.userId)
+      if (!person || person.disabledAt || !isWanted(person)) return null
+      return tokens.mint(trx, purpose, mail, lifeMs, now())
+    })
   }
 
   /**
