@@ -101,14 +101,16 @@ export function createMailsTable(knex: Knex) {
     })
   }
 
-  /** Makes sure that a mail which is still queued has a job, for when it is due. */
+  /** Makes sure that a mail which is still queued has a job, for when it is due; locked, so that it stays queued so long. */
   async function remind(id: string): Promise<void> {
-    const row = (await fromPostgres(
-      knex('mails')
+    await inTransaction(async (trx) => {
+      const row = (await trx('mails')
         .where({ id, status: 'queued' })
-        .first(knex.raw('extract(epoch from next_attempt_at - now()) * 1000 as due_in_ms')),
-    )) as { due_in_ms: string } | undefined
-    if (row) await addJob(knex, { ...jobOf(id), delayMs: Math.max(0, Number(row.due_in_ms)) })
+        .forUpdate()
+        .first(trx.raw('extract(epoch from next_attempt_at - now()) * 1000 as due_in_ms'))) as
+        { due_in_ms: string } | undefined
+      if (row) await addJob(trx, { ...jobOf(id), delayMs: Math.max(0, Number(row.due_in_ms)) })
+    })
   }
 
   /** Puts a claimed mail back into the queue. */
