@@ -1,29 +1,17 @@
 import type { EndReason } from '../sessions/index.ts'
 
-/** What an event of an account does to its sessions and one-time tokens. The table of DESIGN, in code. */
-export interface Consequence {
+/** What an event of an account does beyond voiding its one-time tokens, which all of these do. */
+interface Consequence {
   /** Why sessions end, or null where none does. */
   endsSessions: EndReason | null
-  /** Whether the session that the request came with goes on, with a new pair. */
-  sparesCaller: boolean
-  voidsOneTimeTokens: boolean
   /** The notice to the owner. */
   notice: 'password-changed' | 'password-reset' | 'email-changed' | null
 }
 
+/** What ends what, for the events that change an account. A password change spares the session it came with. */
 export const consequences = {
-  'password-change': {
-    endsSessions: 'password-changed',
-    sparesCaller: true,
-    voidsOneTimeTokens: true,
-    notice: 'password-changed',
-  },
-  'password-reset': {
-    endsSessions: 'password-reset',
-    sparesCaller: false,
-    voidsOneTimeTokens: true,
-    notice: 'password-reset',
-  },
-  'email-change': { endsSessions: null, sparesCaller: true, voidsOneTimeTokens: true, notice: 'email-changed' },
-  delete: { endsSessions: 'revoked', sparesCaller: false, voidsOneTimeTokens: true, notice: null },
+  'password-change': { endsSessions: 'password-changed', notice: 'password-changed' },
+  'password-reset': { endsSessions: 'password-reset', notice: 'password-reset' },
+  'email-change': { endsSessions: null, notice: 'email-changed' },
+  delete: { endsSessions: 'revoked', notice: null },
 } as const satisfies Record<string, Consequence>
