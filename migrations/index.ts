@@ -4,6 +4,9 @@ import * as sessionEndings from './0002_session_endings.ts'
 import * as mails from './0003_mails.ts'
 import * as oneTimeTokens from './0004_one_time_tokens.ts'
 import * as knownDevices from './0005_known_devices.ts'
+import * as auditEvents from './0006_audit_events.ts'
+import * as settings from './0007_settings.ts'
+import * as serviceClients from './0008_service_clients.ts'
 
 const migrations: Record<string, Knex.Migration> = {
   '0001_users': users,
@@ -11,6 +14,9 @@ const migrations: Record<string, Knex.Migration> = {
   '0003_mails': mails,
   '0004_one_time_tokens': oneTimeTokens,
   '0005_known_devices': knownDevices,
+  '0006_audit_events': auditEvents,
+  '0007_settings': settings,
+  '0008_service_clients': serviceClients,
 }
 
 /** The migrations under names without extension, so that TypeScript and the build record the same ones. */

@@ -54,6 +54,15 @@ export const logEvents = {
     level: 'error',
     meaning: 'The worker for mails and chores lost PostgreSQL; it tries again by itself.',
   },
+  'bulletin.lost': {
+    level: 'error',
+    meaning:
+      'The connection that tells of changed settings and service clients broke; it is made again, and all is read anew.',
+  },
+  'audit.lost': {
+    level: 'error',
+    meaning: 'An event could not be written to the audit table: `reason` names it, `user_id` whose it was.',
+  },
   'chore.failed': { level: 'error', meaning: 'An hourly chore, named in `reason`, failed; it is tried again.' },
 } as const satisfies Record<string, { level: 'debug' | 'info' | 'warn' | 'error'; meaning: string }>
 

@@ -7,7 +7,16 @@ import { migrate } from '../../src/platform/migrate.ts'
 import { eventually } from '../support/eventually.ts'
 import { databaseUrl, withDatabase } from '../support/stores.ts'
 
-const names = ['0001_users', '0002_session_endings', '0003_mails', '0004_one_time_tokens', '0005_known_devices']
+const names = [
+  '0001_users',
+  '0002_session_endings',
+  '0003_mails',
+  '0004_one_time_tokens',
+  '0005_known_devices',
+  '0006_audit_events',
+  '0007_settings',
+  '0008_service_clients',
+]
 
 describe('migrations', () => {
   let server: Knex

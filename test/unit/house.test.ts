@@ -13,7 +13,7 @@ const floors = [
   ['config.ts'],
   ['http'],
   ['accounts'],
-  ['sessions', 'throttle', 'mail', 'settings'],
+  ['sessions', 'throttle', 'mail', 'audit', 'settings'],
   ['platform'],
   ['errors.ts'],
 ]
