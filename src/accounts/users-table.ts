@@ -109,7 +109,7 @@ export function createUsersTable(knex: Knex) {
   }
 
   /**
-   * Gives a person another password and voids every session opened with the old one, in the transaction of its cause.
+   * Gives a person another password, in the transaction of its cause; the address they wanted is forgotten.
    *
    * @param instead the hash that was verified; when another change came first nothing is written
    * @returns the person after the change, or null when there is none to change
@@ -125,7 +125,6 @@ export function createUsersTable(knex: Knex) {
         password_hash: passwordHash,
         password_changed_at: at,
         pending_email: null,
-        session_epoch: knex.raw('session_epoch + 1'),
         updated_at: movingOn(at),
       })
       .returning('*')
@@ -192,9 +191,16 @@ export function createUsersTable(knex: Knex) {
     return fromPostgres(knex.transaction((trx) => work(trx)))
   }
 
-  /** Moves the epoch of a person: every session opened before is void from here on. */
-  async function moveEpoch(id: string): Promise<void> {
-    await fromPostgres(knex<UserRow>('users').where({ id }).increment('session_epoch', 1))
+  /**
+   * Moves the epoch of a person: every session opened before is void from here on.
+   *
+   * @returns the new epoch, undefined when there is no such person
+   */
+  async function moveEpoch(id: string, within: Knex = knex): Promise<number | undefined> {
+    const [row] = await fromPostgres(
+      within<UserRow>('users').where({ id }).increment('session_epoch', 1).returning('session_epoch'),
+    )
+    return row?.session_epoch
   }
 
   return {
