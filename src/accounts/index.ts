@@ -4,6 +4,7 @@ import type { Log } from '../platform/log.ts'
 import type { Knex } from '../platform/postgres.ts'
 import type { Sessions } from '../sessions/index.ts'
 import type { Throttle } from '../throttle/index.ts'
+import { createAdministration } from './administration.ts'
 import { createConsequences } from './consequences.ts'
 import { createEnding } from './ending.ts'
 import { createEndingsTable } from './endings-table.ts'
@@ -97,6 +98,7 @@ export function createAccounts({
       changeEmail: recovery.changeEmail,
     }),
     ...recovery,
+    ...createAdministration({ users, consequences, sessions, clock, log }),
     /** Removes what has lapsed: one-time tokens, and endings of sessions that would be over by their age. */
     async prune(sessionsOpenedBefore: Date): Promise<void> {
       await tokens.prune(new Date(clock.now()))

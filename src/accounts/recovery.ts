@@ -153,7 +153,7 @@ export function createRecovery({
     if (email === person.email) return person
     if (await users.findByEmail(email)) throw new AppError('email-taken')
     return users.alongside(async (trx) => {
-      const pending = await users.setPendingEmail(trx, userId, email, now())
+      const pending = await users.amend(trx, userId, { pending_email: email }, now())
       if (!pending) throw new AppError('invalid-token', { reason: 'revoked' })
       await mails.queue(trx, { kind: 'confirm-new-email', userId, address: email, facts: { at: now().toISOString() } })
       return pending

@@ -93,19 +93,31 @@ export function createUsersTable(knex: Knex) {
     return { kind: 'good', person: toPerson(row) }
   }
 
-  /** Changes what a person may change at will. The time of the change always moves on, so cards can be compared. */
+  /** Changes what a person may change at will. */
   async function update(
     id: string,
     change: { username?: string | null; name?: string | null; sign_in_notices?: boolean },
     at: Date,
   ): Promise<Person | 'username-taken' | null> {
-    return takenOr(async () => {
-      const [row] = await knex<UserRow>('users')
-        .where({ id })
-        .update({ ...change, updated_at: movingOn(at) })
-        .returning('*')
-      return row ? toPerson(row) : null
-    }) as Promise<Person | 'username-taken' | null>
+    return takenOr(() => amend(knex, id, change, at)) as Promise<Person | 'username-taken' | null>
+  }
+
+  /**
+   * Writes members of a person, in the transaction of what they are about; null when there is no such person.
+   *
+   * The time of the change always moves on, so cards can be compared.
+   */
+  async function amend(
+    within: Knex,
+    id: string,
+    change: Partial<Pick<UserRow, 'username' | 'name' | 'sign_in_notices' | 'pending_email' | 'disabled_at' | 'role'>>,
+    at: Date,
+  ): Promise<Person | null> {
+    const [row] = await within<UserRow>('users')
+      .where({ id })
+      .update({ ...change, updated_at: movingOn(at) })
+      .returning('*')
+    return row ? toPerson(row) : null
   }
 
   /**
@@ -134,15 +146,6 @@ export function createUsersTable(knex: Knex) {
   /** Puts another hash of the same password in the place of one, if that still stands. */
   async function renewHash(id: string, from: string, to: string): Promise<void> {
     await fromPostgres(knex<UserRow>('users').where({ id, password_hash: from }).update({ password_hash: to }))
-  }
-
-  /** Notes the address that a person wants to have, in the transaction that queues the mail to it. */
-  async function setPendingEmail(trx: Knex, id: string, email: string, at: Date): Promise<Person | null> {
-    const [row] = await trx<UserRow>('users')
-      .where({ id })
-      .update({ pending_email: email, updated_at: movingOn(at) })
-      .returning('*')
-    return row ? toPerson(row) : null
   }
 
   /** Confirms an address: the one a person has, or the one they wanted, which then takes its place. */
@@ -212,7 +215,7 @@ export function createUsersTable(knex: Knex) {
     update,
     setPassword,
     renewHash,
-    setPendingEmail,
+    amend,
     confirmEmail,
     noteDevice,
     lock,
