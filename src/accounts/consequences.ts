@@ -1,17 +1,126 @@
-import type { EndReason } from '../sessions/index.ts'
+import type { MailFacts, MailKind, Mails } from '../mail/index.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Knex } from '../platform/postgres.ts'
+import type { EndReason, Session, Sessions } from '../sessions/index.ts'
+import type { OneTimeTokensTable } from './one-time-tokens-table.ts'
+import type { Person } from './person.ts'
+import type { UsersTable } from './users-table.ts'
 
-/** What an event of an account does beyond voiding its one-time tokens, which all of these do. */
+/** What an event does. "This session" is the one it came with, or that it names. */
 interface Consequence {
-  /** Why sessions end, or null where none does. */
-  endsSessions: EndReason | null
-  /** The notice to the owner. */
-  notice: 'password-changed' | 'password-reset' | 'email-changed' | null
+  thisSession: 'ends' | 'stays' | 'new-pair'
+  otherSessions: 'end' | 'stay' | 'longest-unused-ends'
+  /** The links in mails that were sent before and not used yet. */
+  oneTimeTokens: 'void' | 'stay'
+  /** The mail that tells the owner. */
+  notice: MailKind | null
+  /** Why sessions end, as their bearers are told; null where none does. */
+  reason: EndReason | null
 }
 
-/** What ends what, for the events that change an account. A password change spares the session it came with. */
+const nothing = {
+  thisSession: 'stays',
+  otherSessions: 'stay',
+  oneTimeTokens: 'stay',
+  notice: null,
+  reason: null,
+} as const
+
+/** What ends what: the one place where it is said. The README shows the same table. */
 export const consequences = {
-  'password-change': { endsSessions: 'password-changed', notice: 'password-changed' },
-  'password-reset': { endsSessions: 'password-reset', notice: 'password-reset' },
-  'email-change': { endsSessions: null, notice: 'email-changed' },
-  delete: { endsSessions: 'revoked', notice: null },
+  logout: { ...nothing, thisSession: 'ends', reason: 'logged-out' },
+  'logout-all': { ...nothing, thisSession: 'ends', otherSessions: 'end', reason: 'logged-out-everywhere' },
+  'revoke-one': { ...nothing, thisSession: 'ends', reason: 'revoked' },
+  'revoke-others': { ...nothing, otherSessions: 'end', reason: 'revoked' },
+  'new-tokens': { ...nothing, thisSession: 'new-pair' },
+  'password-change': {
+    thisSession: 'new-pair',
+    otherSessions: 'end',
+    oneTimeTokens: 'void',
+    notice: 'password-changed',
+    reason: 'password-changed',
+  },
+  'password-reset': {
+    thisSession: 'ends',
+    otherSessions: 'end',
+    oneTimeTokens: 'void',
+    notice: 'password-reset',
+    reason: 'password-reset',
+  },
+  'email-change': { ...nothing, oneTimeTokens: 'void', notice: 'email-changed' },
+  disable: { thisSession: 'ends', otherSessions: 'end', oneTimeTokens: 'void', notice: null, reason: 'disabled' },
+  delete: { thisSession: 'ends', otherSessions: 'end', oneTimeTokens: 'void', notice: null, reason: 'revoked' },
+  'role-change': nothing,
+  reuse: { ...nothing, thisSession: 'ends', notice: 'refresh-token-reused', reason: 'reused' },
+  cap: { ...nothing, otherSessions: 'longest-unused-ends', reason: 'evicted' },
 } as const satisfies Record<string, Consequence>
+
+export type AccountEvent = keyof typeof consequences
+
+/** Whom an event is about, as they were before it, and the session that it came with. */
+export interface Affected {
+  person: Pick<Person, 'id' | 'email'>
+  sessionId?: string
+  /** What the notice tells besides the time. */
+  facts?: MailFacts
+}
+
+export interface ConsequencesDeps {
+  users: UsersTable
+  tokens: OneTimeTokensTable
+  sessions: Sessions
+  mails: Pick<Mails, 'queue'>
+  clock: Clock
+}
+
+export type Consequences = ReturnType<typeof createConsequences>
+
+/** Carries out what the table says. */
+export function createConsequences({ users, tokens, sessions, mails, clock }: ConsequencesDeps) {
+  /** Does the part of an event that is PostgreSQL's, in the transaction of its cause; returns the epoch if it moved. */
+  async function follow(
+    trx: Knex,
+    event: AccountEvent,
+    { person: { id, email }, facts }: Affected,
+  ): Promise<number | undefined> {
+    const { otherSessions, oneTimeTokens, notice } = consequences[event]
+    const at = new Date(clock.now())
+    if (oneTimeTokens === 'void') await tokens.voidAll(trx, id, at)
+    if (notice)
+      await mails.queue(trx, { kind: notice, userId: id, address: email, facts: { at: at.toISOString(), ...facts } })
+    return otherSessions === 'end' ? users.moveEpoch(id, trx) : undefined
+  }
+
+  /** Ends a person's sessions in Redis, all or all others, if the event does that; returns those that were open. */
+  async function endSessions(event: AccountEvent, userId: string, sparedId: string = ''): Promise<Session[]> {
+    const { thisSession, otherSessions, reason } = consequences[event]
+    if (otherSessions !== 'end') return []
+    return thisSession === 'ends' ? sessions.endAll(userId, reason) : sessions.endOthers(userId, sparedId, reason)
+  }
+
+  /**
+   * Makes a change of a person together with all that follows from it, in one transaction in PostgreSQL.
+   *
+   * The sessions are ended in Redis last before it commits, so that with Redis away nothing has changed; and again after
+   * it has, for those that were opened in between.
+   *
+   * @returns what the change returned, with the epoch as it is now
+   */
+  async function carryOut<T extends Person | null>(
+    event: AccountEvent,
+    affected: Affected,
+    change: (trx: Knex, at: Date) => Promise<T>,
+  ): Promise<T> {
+    const { person, sessionId } = affected
+    const after = await users.alongside(async (trx) => {
+      const changed = await change(trx, new Date(clock.now()))
+      const sessionEpoch = await follow(trx, event, affected)
+      await endSessions(event, person.id, sessionId)
+      return changed && sessionEpoch !== undefined ? { ...changed, sessionEpoch } : changed
+    })
+    await endSessions(event, person.id, sessionId)
+    return after
+  }
+
+  return { follow, endSessions, carryOut }
+}

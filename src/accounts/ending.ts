@@ -1,7 +1,8 @@
 import { AppError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
-import type { EndReason, Sessions } from '../sessions/index.ts'
+import type { Sessions } from '../sessions/index.ts'
+import { consequences as table, type Consequences } from './consequences.ts'
 import type { Ending, EndingsTable } from './endings-table.ts'
 import type { UsersTable } from './users-table.ts'
 
@@ -14,6 +15,7 @@ export interface Caller {
 export interface EndingDeps {
   users: UsersTable
   endings: EndingsTable
+  consequences: Consequences
   sessions: Sessions
   clock: Clock
   log: Log
@@ -25,14 +27,15 @@ export interface EndingDeps {
  * Each writes to both stores and tries the second even when the first has failed. It returns only when both have
  * confirmed, and throws AppError `unavailable` otherwise; repeating it is harmless.
  */
-export function createEnding({ users, endings, sessions, clock, log }: EndingDeps) {
+export function createEnding({ users, endings, consequences, sessions, clock, log }: EndingDeps) {
   /** Ends the named sessions of a person; returns how many of them were open. */
   async function end(
+    event: 'logout' | 'revoke-one' | 'revoke-others' | 'reuse',
     userId: string,
     sessionIds: string[],
-    reason: EndReason,
     actorId: string | null = userId,
   ): Promise<number> {
+    const { reason } = table[event]
     const rows = sessionIds.map((sessionId) => ({ sessionId, userId, reason, actorId }))
     const [ended] = await both(
       sessions.end(userId, sessionIds, reason),
@@ -70,7 +73,7 @@ export function createEnding({ users, endings, sessions, clock, log }: EndingDep
 
   /** Logs out the session of the access token. */
   async function logOut({ userId, sessionId }: Caller): Promise<void> {
-    await end(userId, [sessionId], 'logged-out')
+    await end('logout', userId, [sessionId])
   }
 
   /**
@@ -101,9 +104,9 @@ export function createEnding({ users, endings, sessions, clock, log }: EndingDep
    * again, that it came too late.
    */
   async function logOutEverywhere({ userId }: Caller): Promise<number> {
-    const reason = 'logged-out-everywhere'
+    const { reason } = table['logout-all']
     const [moved] = await Promise.allSettled([users.moveEpoch(userId)])
-    const ended = await sessions.endAll(userId, reason)
+    const ended = await consequences.endSessions('logout-all', userId)
     if (moved.status === 'rejected') {
       await Promise.allSettled([sessions.noteUnwritten(userId, 'all', reason)])
       throw moved.reason
@@ -115,7 +118,7 @@ export function createEnding({ users, endings, sessions, clock, log }: EndingDep
   /** Ends one session of the caller, this one or another. @throws AppError `not-found`, for foreign ids too */
   async function revoke({ userId }: Caller, sessionId: string): Promise<void> {
     if (await sessions.find(userId, sessionId)) {
-      await end(userId, [sessionId], 'revoked')
+      await end('revoke-one', userId, [sessionId])
       return
     }
     if (!(await sessions.unwritten(userId)).has(sessionId)) throw new AppError('not-found')
@@ -125,7 +128,7 @@ export function createEnding({ users, endings, sessions, clock, log }: EndingDep
   /** Ends all sessions of the caller but this one; returns how many that were. */
   async function revokeOthers({ userId, sessionId }: Caller): Promise<number> {
     const others = (await sessions.list(userId)).map(({ id }) => id).filter((id) => id !== sessionId)
-    return end(userId, others, 'revoked')
+    return end('revoke-others', userId, others)
   }
 
   return { end, confirmEnding, logOut, logOutByRefreshToken, logOutEverywhere, revoke, revokeOthers }

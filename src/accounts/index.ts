@@ -4,6 +4,8 @@ import type { Log } from '../platform/log.ts'
 import type { Knex } from '../platform/postgres.ts'
 import type { Sessions } from '../sessions/index.ts'
 import type { Throttle } from '../throttle/index.ts'
+import { createAdministration } from './administration.ts'
+import { createConsequences } from './consequences.ts'
 import { createEnding } from './ending.ts'
 import { createEndingsTable } from './endings-table.ts'
 import { createOneTimeTokensTable } from './one-time-tokens-table.ts'
@@ -61,12 +63,14 @@ export function createAccounts({
     requireVerifiedEmail,
     passwordMinLength,
   })
-  const ending = createEnding({ users, endings, sessions, clock, log })
   const tokens = createOneTimeTokensTable(knex)
+  const consequences = createConsequences({ users, tokens, sessions, mails, clock })
+  const ending = createEnding({ users, endings, consequences, sessions, clock, log })
   const recovery = createRecovery({
     users,
     endings,
     tokens,
+    consequences,
     sessions,
     throttle,
     passwords,
@@ -79,7 +83,7 @@ export function createAccounts({
     faults: signIn.faults,
     register: signIn.register,
     logIn: signIn.logIn,
-    ...createRefresh({ users, sessions, throttle, ending, mails, clock, log }),
+    ...createRefresh({ users, sessions, throttle, ending, consequences, log }),
     confirmEnding: ending.confirmEnding,
     logOut: ending.logOut,
     logOutByRefreshToken: ending.logOutByRefreshToken,
@@ -94,6 +98,7 @@ export function createAccounts({
       changeEmail: recovery.changeEmail,
     }),
     ...recovery,
+    ...createAdministration({ users, consequences, sessions, clock, log }),
     /** Removes what has lapsed: one-time tokens, and endings of sessions that would be over by their age. */
     async prune(sessionsOpenedBefore: Date): Promise<void> {
       await tokens.prune(new Date(clock.now()))

@@ -5,7 +5,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Client, Sessions } from '../sessions/index.ts'
 import type { Throttle } from '../throttle/index.ts'
-import { consequences } from './consequences.ts'
+import type { Consequences } from './consequences.ts'
 import type { Caller } from './ending.ts'
 import type { EndingsTable } from './endings-table.ts'
 import type { OneTimeTokensTable, Purpose } from './one-time-tokens-table.ts'
@@ -19,6 +19,7 @@ export interface RecoveryDeps {
   users: UsersTable
   endings: EndingsTable
   tokens: OneTimeTokensTable
+  consequences: Consequences
   sessions: Sessions
   throttle: Throttle
   passwords: Passwords
@@ -28,17 +29,12 @@ export interface RecoveryDeps {
   faults: (written: Written) => Fault[]
 }
 
-/**
- * Passwords and addresses after the registration: forgotten, reset, changed, confirmed, deleted.
- *
- * Each change is one transaction in PostgreSQL with its consequences: the epoch, the one-time tokens, the notice. The
- * sessions are ended in Redis before it commits, so that with Redis away nothing has changed; and again after it has,
- * for those that were opened in between.
- */
+/** Passwords and addresses after the registration: forgotten, reset, changed, confirmed, deleted. */
 export function createRecovery({
   users,
   endings,
   tokens,
+  consequences,
   sessions,
   throttle,
   passwords,
@@ -104,24 +100,13 @@ export function createRecovery({
     }
     mustBeAllowed(person, newPassword)
     const passwordHash = await passwords.hash(newPassword)
-    const { endsSessions, notice } = consequences['password-reset']
-    await users.alongside(async (trx) => {
-      const at = now()
+    await consequences.carryOut('password-reset', { person }, async (trx, at) => {
       const held = await users.lock(trx, person.id)
       const spent = held?.email === found.email && (await tokens.spend(trx, 'password-reset', token, at))
       if (!spent || !(await users.setPassword(trx, { id: person.id, passwordHash }, at)))
         throw new AppError('invalid-reset-token')
-      await users.confirmEmail(trx, person.id, found.email, at)
-      await tokens.voidAll(trx, person.id, at)
-      await mails.queue(trx, {
-        kind: notice,
-        userId: person.id,
-        address: person.email,
-        facts: { at: at.toISOString() },
-      })
-      await sessions.endAll(person.id, endsSessions)
+      return users.confirmEmail(trx, person.id, found.email, at)
     })
-    await sessions.endAll(person.id, endsSessions)
     log('password.reset', { user_id: person.id })
   }
 
@@ -141,14 +126,9 @@ export function createRecovery({
     await provePassword(person, currentPassword)
     mustBeAllowed(person, newPassword)
     const passwordHash = await passwords.hash(newPassword)
-    const { endsSessions, notice } = consequences['password-change']
-    const changed = await users.alongside(async (trx) => {
-      const at = now()
+    const changed = await consequences.carryOut('password-change', { person, sessionId }, async (trx, at) => {
       const after = await users.setPassword(trx, { id: userId, passwordHash, instead: person.passwordHash }, at)
       if (!after) throw new AppError('wrong-password')
-      await tokens.voidAll(trx, userId, at)
-      await mails.queue(trx, { kind: notice, userId, address: person.email, facts: { at: at.toISOString() } })
-      await sessions.endOthers(userId, sessionId, endsSessions)
       return after
     })
     const replaced = await sessions.replacePair(userId, sessionId, {
@@ -156,8 +136,7 @@ export function createRecovery({
       client,
       epoch: changed.sessionEpoch,
     })
-    await sessions.endOthers(userId, sessionId, endsSessions)
-    if (!replaced) throw new AppError('invalid-token', { reason: 'revoked' })
+    if (!replaced) throw new AppError('invalid-token', { reason: await sessions.reasonOf(sessionId) })
     log('password.changed', { user_id: userId })
     return { person: changed, ...replaced }
   }
@@ -174,7 +153,7 @@ export function createRecovery({
     if (email === person.email) return person
     if (await users.findByEmail(email)) throw new AppError('email-taken')
     return users.alongside(async (trx) => {
-      const pending = await users.setPendingEmail(trx, userId, email, now())
+      const pending = await users.amend(trx, userId, { pending_email: email }, now())
       if (!pending) throw new AppError('invalid-token', { reason: 'revoked' })
       await mails.queue(trx, { kind: 'confirm-new-email', userId, address: email, facts: { at: now().toISOString() } })
       return pending
@@ -192,7 +171,6 @@ export function createRecovery({
       await throttle.mustSpend('wrong-tokens', { address })
       throw new AppError('invalid-token-link')
     }
-    const { notice } = consequences['email-change']
     const confirmed = await takenOr(() =>
       users.alongside(async (trx) => {
         const at = now()
@@ -201,11 +179,8 @@ export function createRecovery({
           throw new AppError('invalid-token-link')
         const after = await users.confirmEmail(trx, found.userId, found.email, at)
         if (!after) throw new AppError('invalid-token-link')
-        if (after.email !== before.email) {
-          await tokens.voidAll(trx, after.id, at)
-          const facts = { at: at.toISOString(), newAddress: after.email }
-          await mails.queue(trx, { kind: notice, userId: after.id, address: before.email, facts })
-        }
+        if (after.email !== before.email)
+          await consequences.follow(trx, 'email-change', { person: before, facts: { newAddress: after.email } })
         return after
       }),
     )
@@ -223,13 +198,11 @@ export function createRecovery({
   async function remove({ userId }: Caller, currentPassword: string): Promise<void> {
     const person = await personOf(userId)
     await provePassword(person, currentPassword)
-    const { endsSessions } = consequences.delete
-    await users.alongside(async (trx) => {
+    await consequences.carryOut('delete', { person }, async (trx) => {
       if (!(await users.remove(trx, userId, person.passwordHash))) throw new AppError('wrong-password')
       await endings.forget(trx, userId)
-      await sessions.endAll(userId, endsSessions)
+      return null
     })
-    await sessions.endAll(userId, endsSessions)
     log('account.deleted', { user_id: userId })
   }
 

@@ -1,9 +1,8 @@
 import { AppError } from '../errors.ts'
-import type { Mails } from '../mail/index.ts'
-import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Client, EndReason, Session, Sessions } from '../sessions/index.ts'
 import type { Throttle } from '../throttle/index.ts'
+import type { Consequences } from './consequences.ts'
 import type { Caller, createEnding } from './ending.ts'
 import { cardOf, type Person } from './person.ts'
 import type { SignedIn } from './sign-in.ts'
@@ -14,13 +13,12 @@ export interface RefreshDeps {
   sessions: Sessions
   throttle: Throttle
   ending: ReturnType<typeof createEnding>
-  mails: Pick<Mails, 'queue'>
-  clock: Clock
+  consequences: Consequences
   log: Log
 }
 
 /** New tokens for a session that is open already. PostgreSQL is asked first: Redis may have forgotten an ending. */
-export function createRefresh({ users, sessions, throttle, ending, mails, clock, log }: RefreshDeps) {
+export function createRefresh({ users, sessions, throttle, ending, consequences, log }: RefreshDeps) {
   /**
    * Spends a refresh token for a new pair, or hands the same pair to a retry within the grace window.
    *
@@ -79,18 +77,14 @@ export function createRefresh({ users, sessions, throttle, ending, mails, clock,
 
   /** Ends the session, and lets the owner know: somebody else may hold a token of theirs. */
   async function endReused(session: Session): Promise<never> {
-    const endedCount = await ending.end(session.userId, [session.id], 'reused', null)
+    const endedCount = await ending.end('reuse', session.userId, [session.id], null)
     const owner = endedCount > 0 ? await users.findById(session.userId) : null
-    if (owner) await tell(owner, session)
+    if (owner) {
+      const affected = { person: owner, facts: { deviceName: session.deviceName } }
+      await users.alongside((trx) => consequences.follow(trx, 'reuse', affected))
+    }
     log('session.refresh_reused', { user_id: session.userId, session_id: session.id })
     throw ended('reused')
-  }
-
-  async function tell(owner: Person, session: Session): Promise<void> {
-    const facts = { at: new Date(clock.now()).toISOString(), deviceName: session.deviceName }
-    await users.alongside((trx) =>
-      mails.queue(trx, { kind: 'refresh-token-reused', userId: owner.id, address: owner.email, facts }),
-    )
   }
 
   return { refresh, replacePair }

@@ -6,6 +6,7 @@ import { digest } from '../platform/digest.ts'
 import type { Log } from '../platform/log.ts'
 import type { Client, Session, Sessions, TokenPair } from '../sessions/index.ts'
 import type { Subject, Throttle } from '../throttle/index.ts'
+import { consequences } from './consequences.ts'
 import type { EndingsTable } from './endings-table.ts'
 import type { Passwords } from './passwords.ts'
 import { cardOf, type Person } from './person.ts'
@@ -217,7 +218,7 @@ export function createSignIn(deps: SignInDeps) {
     })
     const takeBack = () => sessions.end(person.id, [session.id], 'revoked')
     try {
-      const evicted = removed.filter(({ reason }) => reason === 'evicted')
+      const evicted = removed.filter(({ reason }) => reason === consequences.cap.reason)
       await endings.record(
         evicted.map(({ sessionId, reason }) => ({ sessionId, userId: person.id, reason, actorId: null })),
         new Date(clock.now()),

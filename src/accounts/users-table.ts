@@ -93,23 +93,35 @@ export function createUsersTable(knex: Knex) {
     return { kind: 'good', person: toPerson(row) }
   }
 
-  /** Changes what a person may change at will. The time of the change always moves on, so cards can be compared. */
+  /** Changes what a person may change at will. */
   async function update(
     id: string,
     change: { username?: string | null; name?: string | null; sign_in_notices?: boolean },
     at: Date,
   ): Promise<Person | 'username-taken' | null> {
-    return takenOr(async () => {
-      const [row] = await knex<UserRow>('users')
-        .where({ id })
-        .update({ ...change, updated_at: movingOn(at) })
-        .returning('*')
-      return row ? toPerson(row) : null
-    }) as Promise<Person | 'username-taken' | null>
+    return takenOr(() => amend(knex, id, change, at)) as Promise<Person | 'username-taken' | null>
   }
 
   /**
-   * Gives a person another password and voids every session opened with the old one, in the transaction of its cause.
+   * Writes members of a person, in the transaction of what they are about; null when there is no such person.
+   *
+   * The time of the change always moves on, so cards can be compared.
+   */
+  async function amend(
+    within: Knex,
+    id: string,
+    change: Partial<Pick<UserRow, 'username' | 'name' | 'sign_in_notices' | 'pending_email' | 'disabled_at' | 'role'>>,
+    at: Date,
+  ): Promise<Person | null> {
+    const [row] = await within<UserRow>('users')
+      .where({ id })
+      .update({ ...change, updated_at: movingOn(at) })
+      .returning('*')
+    return row ? toPerson(row) : null
+  }
+
+  /**
+   * Gives a person another password, in the transaction of its cause; the address they wanted is forgotten.
    *
    * @param instead the hash that was verified; when another change came first nothing is written
    * @returns the person after the change, or null when there is none to change
@@ -125,7 +137,6 @@ export function createUsersTable(knex: Knex) {
         password_hash: passwordHash,
         password_changed_at: at,
         pending_email: null,
-        session_epoch: knex.raw('session_epoch + 1'),
         updated_at: movingOn(at),
       })
       .returning('*')
@@ -135,15 +146,6 @@ export function createUsersTable(knex: Knex) {
   /** Puts another hash of the same password in the place of one, if that still stands. */
   async function renewHash(id: string, from: string, to: string): Promise<void> {
     await fromPostgres(knex<UserRow>('users').where({ id, password_hash: from }).update({ password_hash: to }))
-  }
-
-  /** Notes the address that a person wants to have, in the transaction that queues the mail to it. */
-  async function setPendingEmail(trx: Knex, id: string, email: string, at: Date): Promise<Person | null> {
-    const [row] = await trx<UserRow>('users')
-      .where({ id })
-      .update({ pending_email: email, updated_at: movingOn(at) })
-      .returning('*')
-    return row ? toPerson(row) : null
   }
 
   /** Confirms an address: the one a person has, or the one they wanted, which then takes its place. */
@@ -192,9 +194,16 @@ export function createUsersTable(knex: Knex) {
     return fromPostgres(knex.transaction((trx) => work(trx)))
   }
 
-  /** Moves the epoch of a person: every session opened before is void from here on. */
-  async function moveEpoch(id: string): Promise<void> {
-    await fromPostgres(knex<UserRow>('users').where({ id }).increment('session_epoch', 1))
+  /**
+   * Moves the epoch of a person: every session opened before is void from here on.
+   *
+   * @returns the new epoch, undefined when there is no such person
+   */
+  async function moveEpoch(id: string, within: Knex = knex): Promise<number | undefined> {
+    const [row] = await fromPostgres(
+      within<UserRow>('users').where({ id }).increment('session_epoch', 1).returning('session_epoch'),
+    )
+    return row?.session_epoch
   }
 
   return {
@@ -206,7 +215,7 @@ export function createUsersTable(knex: Knex) {
     update,
     setPassword,
     renewHash,
-    setPendingEmail,
+    amend,
     confirmEmail,
     noteDevice,
     lock,

@@ -1,10 +1,11 @@
 import { expect } from 'chai'
 import { expectProblem, pointersOf, type ApiClient } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
+import { readMails, subjects, tokenIn } from '../support/mailbox.ts'
 import { aPerson, aSession, password, uniqueEmail, type Someone } from '../support/people.ts'
 import { ownPostgres, ownRedis, type OwnPostgres } from '../support/own-stores.ts'
 import { startService, type TestService } from '../support/service.ts'
-import { startSmtp, type Received, type SmtpSink } from '../support/smtp.ts'
+import { startSmtp, type SmtpSink } from '../support/smtp.ts'
 import { operatorsRedis, keyPrefix } from '../support/stores.ts'
 import { volley } from '../support/volley.ts'
 
@@ -35,32 +36,13 @@ describe('passwords and addresses', function () {
   const untilReady = ({ client: asked }: TestService) =>
     eventually(async () => expect((await asked.get('/health/ready')).status).to.equal(200), 20_000)
 
-  /** The mail of a kind, told by its subject, once it has come. */
-  async function mailTo(address: string, subject: RegExp, count = 1): Promise<Received> {
-    return eventually(() => {
-      const mails = smtp.mailsTo(address).filter((mail) => subject.test(mail.subject))
-      expect(mails.length, `${subject} to ${address}`).to.be.at.least(count)
-      return mails.at(-1)!
-    }, 10_000)
-  }
-
-  function tokenIn({ text }: Received): string {
-    const [, token] = /https:\/\/app\.example\/[a-z-]+\?token=([\w-]{43})\s/.exec(text) ?? []
-    expect(token, text).to.be.a('string')
-    return token!
-  }
-
+  const { reset: resetSubject, verify: verifySubject } = subjects
+  const mailTo = (address: string, subject: RegExp, count?: number) => readMails(smtp).mailTo(address, subject, count)
+  const aResetToken = (someone: Someone, count?: number) => readMails(smtp).aResetToken(client, someone, count)
   const forgot = (email: string) => client.post('/v1/auth/forgot-password', { body: { email } })
   const reset = (token: unknown, new_password: string) =>
     client.post('/v1/auth/reset-password', { body: { token, new_password } })
   const verify = (token: unknown) => client.post('/v1/auth/verify-email', { body: { token } })
-  const resetSubject = /^Reset your password/
-  const verifySubject = /^Confirm your e-mail/
-
-  async function aResetToken(someone: Someone, count = 1): Promise<string> {
-    expect((await forgot(someone.email)).status).to.equal(202)
-    return tokenIn(await mailTo(someone.email, resetSubject, count))
-  }
 
   const logInStatus = async (someone: { email: string }, with_: string) =>
     (await client.login({ email: someone.email, password: with_ })).status

@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { expect } from 'chai'
+import { consequences, type AccountEvent } from '../../src/accounts/consequences.ts'
 import { readConfig, variables } from '../../src/config.ts'
 import { problemKinds, routes, type Route } from '../../src/http/index.ts'
 import { problemOf } from '../../src/http/problems.ts'
@@ -52,6 +53,24 @@ describe('the README', () => {
 
     const shown = tableBelow(readme, 'Why an access token is refused').map(([reason, detail]) => [reason, detail])
     expect(shown).to.deep.equal(told)
+  })
+
+  it('lists what every event ends, and no other', () => {
+    const [none, stays] = ['–', 'stays']
+    const tables = {
+      thisSession: { ends: 'ends', stays, 'new-pair': 'stays, with a new pair' },
+      otherSessions: { end: 'end', stay: 'stay', 'longest-unused-ends': 'the one unused for longest ends' },
+    }
+    const declared = Object.entries(consequences).map(([event, row]) => [
+      happenings[event as AccountEvent],
+      tables.thisSession[row.thisSession],
+      tables.otherSessions[row.otherSessions],
+      row.reason ? code(row.reason) : none,
+      row.oneTimeTokens,
+      row.notice ? (row.notice === 'email-changed' ? 'to the old address' : 'to the owner') : none,
+    ])
+
+    expect(tableBelow(readme, 'What ends what')).to.deep.equal(declared)
   })
 
   it('lists every log event with its level and meaning, and no other', () => {
@@ -175,6 +194,23 @@ describe('the documents', () => {
     expect(called.filter((name) => !new RegExp(`\\b${name}\\b`).test(sources))).to.deep.equal([])
   })
 })
+
+/** What the README calls the events. */
+const happenings: Record<AccountEvent, string> = {
+  logout: '`POST /v1/auth/logout`',
+  'logout-all': '`POST /v1/auth/logout-all`',
+  'revoke-one': '`DELETE /v1/sessions/:id` of this session',
+  'revoke-others': '`POST /v1/sessions/revoke-others`',
+  'new-tokens': '`POST /v1/auth/tokens`',
+  'password-change': '`POST /v1/me/password`',
+  'password-reset': '`POST /v1/auth/reset-password`',
+  'email-change': 'A new e-mail address is confirmed',
+  disable: 'The account is disabled',
+  delete: '`DELETE /v1/me`',
+  'role-change': 'The person gets another role',
+  reuse: 'A spent refresh token is used again',
+  cap: 'A login when there are 50 sessions already',
+}
 
 /** What the examples say for the two variables that have no default. */
 const required = {

@@ -1,0 +1,73 @@
+import { AppError } from '../errors.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Log } from '../platform/log.ts'
+import type { Sessions } from '../sessions/index.ts'
+import type { Consequences } from './consequences.ts'
+import { cardOf, type Person } from './person.ts'
+import type { UsersTable } from './users-table.ts'
+
+export interface AdministrationDeps {
+  users: UsersTable
+  consequences: Consequences
+  sessions: Sessions
+  clock: Clock
+  log: Log
+}
+
+/** What is done to people's accounts by somebody else; who may do it is not decided here. */
+export function createAdministration({ users, consequences, sessions, clock, log }: AdministrationDeps) {
+  /**
+   * Disables an account: every session ends, no link in a mail works any more, and nobody logs in.
+   *
+   * Repeating it is harmless, and confirms what a store that was away had not.
+   *
+   * @throws AppError `not-found`; `unavailable`, and with Redis away nothing has changed
+   */
+  async function disable(userId: string): Promise<Person> {
+    const person = await personOf(userId)
+    const disabled = await consequences.carryOut('disable', { person }, async (trx, at) => {
+      const held = await users.lock(trx, userId)
+      return found(await users.amend(trx, userId, { disabled_at: held?.disabledAt ?? at, pending_email: null }, at))
+    })
+    log('account.disabled', { user_id: userId })
+    return disabled
+  }
+
+  /**
+   * Enables an account again. What ended when it was disabled stays ended.
+   *
+   * @throws AppError `not-found`, `unavailable`
+   */
+  async function enable(userId: string): Promise<Person> {
+    const enabled = await users.alongside((trx) =>
+      users.amend(trx, userId, { disabled_at: null }, new Date(clock.now())),
+    )
+    log('account.enabled', { user_id: userId })
+    return found(enabled)
+  }
+
+  /**
+   * Gives somebody another role. PostgreSQL commits first; then the card in Redis follows, so that gateways see the role
+   * with their next question.
+   *
+   * @throws AppError `not-found`; `unavailable` when not both stores have confirmed, and repeating it is harmless
+   */
+  async function changeRole(userId: string, role: Person['role']): Promise<Person> {
+    const person = await personOf(userId)
+    const changed = await consequences.carryOut('role-change', { person }, async (trx, at) =>
+      found(await users.amend(trx, userId, { role }, at)),
+    )
+    await sessions.putCard(userId, cardOf(changed))
+    log('account.role_changed', { user_id: userId })
+    return changed
+  }
+
+  const personOf = async (userId: string) => found(await users.findById(userId))
+
+  return { disable, enable, changeRole }
+}
+
+function found(person: Person | null): Person {
+  if (!person) throw new AppError('not-found')
+  return person
+}

@@ -1,0 +1,119 @@
+import { once } from 'node:events'
+import knexModule from 'knex'
+import { migrationSource } from '../../migrations/index.ts'
+import { createAccounts, createPasswords, type Accounts, type SignedIn } from '../../src/accounts/index.ts'
+import { createMail } from '../../src/mail/index.ts'
+import { migrate } from '../../src/platform/migrate.ts'
+import { openPostgres } from '../../src/platform/postgres.ts'
+import { openRedis } from '../../src/platform/redis.ts'
+import { createSessions, type Lives } from '../../src/sessions/index.ts'
+import { movableClock } from './clock.ts'
+import { password, uniqueEmail } from './people.ts'
+import { databaseUrl, keyPrefix, redisUrl } from './stores.ts'
+import { aThrottle } from './throttle.ts'
+
+const hour = 3_600_000
+const storeTimeoutMs = 1500
+
+export const lives: Lives = {
+  accessMs: hour,
+  idleMs: hour,
+  absoluteMs: hour,
+  graceMs: 30_000,
+  reuseWindowMs: hour,
+  perUserMax: 50,
+}
+
+/** A client that tells nothing of itself. */
+export const client = { address: null, userAgent: null }
+
+export type AccountsRoom = Awaited<ReturnType<typeof openAccounts>>
+
+/** The accounts room on its real stores, without HTTP; its mails are queued, and not sent. */
+export async function openAccounts(urls: { postgres?: string; redis?: string } = {}) {
+  const { postgres = databaseUrl(), redis: redisAt = redisUrl() } = urls
+  await migrate(postgres, migrationSource)
+  const log = () => undefined
+  /** Of an operator, without time-outs; it keeps no connection. */
+  const knex = knexModule({ client: 'pg', connection: postgres, pool: { min: 0 }, log: { warn() {} } })
+  const pool = openPostgres({ url: postgres, poolMax: 10, timeoutMs: storeTimeoutMs })
+  const redis = openRedis({ url: redisAt, timeoutMs: storeTimeoutMs, log })
+  if (redis.status !== 'ready') await once(redis, 'ready')
+  const clock = movableClock()
+  const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
+  const sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives })
+  const mails = createMail({
+    knex: pool,
+    databaseUrl: postgres,
+    databaseTimeoutMs: storeTimeoutMs,
+    smtp: null,
+    from: { name: 'Latchkey', address: 'latchkey@localhost' },
+    links: {},
+    chores: [],
+    log,
+  })
+
+  /** The accounts on the same stores, with some of their parts replaced. */
+  const accountsWith = (parts: Partial<Parameters<typeof createAccounts>[0]> = {}): Accounts =>
+    createAccounts({
+      knex: pool,
+      sessions,
+      throttle: aThrottle(redis),
+      passwords,
+      clock,
+      log,
+      mails,
+      registration: 'open',
+      requireVerifiedEmail: false,
+      passwordMinLength: () => 8,
+      ...parts,
+    })
+  const accounts = accountsWith()
+
+  return {
+    knex,
+    redis,
+    clock,
+    passwords,
+    sessions,
+    accounts,
+    accountsWith,
+    /** Registers somebody. */
+    async aPerson(): Promise<SignedIn> {
+      const signedIn = await accounts.register({ email: uniqueEmail(), password, client })
+      if (!signedIn) throw new Error('not let in')
+      return signedIn
+    },
+    logIn: (email: string, text = password, by = accounts) =>
+      by.logIn({ identifier: { kind: 'email', text: email }, password: text, client }),
+    async close() {
+      redis.disconnect()
+      await Promise.all([knex.destroy(), pool.destroy()])
+    },
+  }
+}
+
+/** What an operation throws. */
+export async function refusalOf(operation: Promise<unknown>): Promise<unknown> {
+  return operation.then(
+    () => new Error('it was not refused'),
+    (refused: unknown) => refused,
+  )
+}
+
+/** A place where work stops until it is let go. */
+export function createGate() {
+  let open!: () => void
+  let arrive!: () => void
+  const opened = new Promise<void>((resolve) => (open = resolve))
+  const arrived = new Promise<void>((resolve) => (arrive = resolve))
+  return {
+    /** Done when somebody waits at it. */
+    arrived,
+    async pass(): Promise<void> {
+      arrive()
+      await opened
+    },
+    open,
+  }
+}
