@@ -128,9 +128,10 @@ export function createUsersTable(knex: Knex) {
     return (await amend(trx, id, change, at))!
   }
 
-  /** Puts another hash of the same password in the place of one, if that still stands. */
-  async function renewHash(id: string, from: string, to: string): Promise<void> {
-    await fromPostgres(knex<UserRow>('users').where({ id, password_hash: from }).update({ password_hash: to }))
+  /** Puts another hash of the same password in the place of one; false when that does not stand any more. */
+  async function renewHash(id: string, from: string, to: string): Promise<boolean> {
+    const renewed = knex<UserRow>('users').where({ id, password_hash: from }).update({ password_hash: to })
+    return (await fromPostgres(renewed)) === 1
   }
 
   /** Confirms an address: the one a person has, or the one they wanted, which then takes its place. */

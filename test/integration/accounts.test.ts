@@ -1,6 +1,8 @@
 import argon2 from 'argon2'
 import { expect } from 'chai'
-import { createPasswords, type Accounts, type Caller, type Passwords } from '../../src/accounts/index.ts'
+import type { Accounts, Caller, Passwords } from '../../src/accounts/index.ts'
+import { AppError } from '../../src/errors.ts'
+import type { Log } from '../../src/platform/log.ts'
 import { createSessions, type Sessions } from '../../src/sessions/index.ts'
 import { client, createGate, lives, openAccounts, refusalOf, type AccountsRoom } from '../support/accounts.ts'
 import { password, uniqueEmail } from '../support/people.ts'
@@ -182,23 +184,23 @@ describe('a hash that is outdated', () => {
     await room.logIn(person.email)
     expect(await hashOf(person.id)).to.equal(renewed)
   })
-})
 
-describe('an unknown account', () => {
-  it('costs a check of a hash like any other', async () => {
-    const passwords = createPasswords({ memoryKib: 8192, timeCost: 3, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
-    const hash = await passwords.hash(password)
-    await passwords.verify(null, password)
-    const cpuMsOf = async (passwordHash: string | null) => {
-      const before = process.cpuUsage()
-      for (let i = 0; i < 10; i++) await passwords.verify(passwordHash, 'another one')
-      const { user, system } = process.cpuUsage(before)
-      return (user + system) / 1000
-    }
+  it('is told of in the log when it was replaced, and when it could not be, which fails no login', async () => {
+    const { person } = await room.aPerson()
+    await room.knex('users').where({ id: person.id }).update({ password_hash: django })
+    const logged: unknown[] = []
+    const log: Log = (event, fields) => event.startsWith('password') && logged.push([event, fields])
+    const failing: Passwords = { ...room.passwords, hash: () => Promise.reject(new AppError('unavailable')) }
 
-    const [known, unknown] = [await cpuMsOf(hash), await cpuMsOf(null)]
+    await room.logIn(person.email, password, room.accountsWith({ log, passwords: failing }))
+    expect(await hashOf(person.id)).to.equal(django)
+    await room.logIn(person.email, password, room.accountsWith({ log }))
 
-    expect(unknown, `known: ${known} ms`).to.be.greaterThan(known / 3)
+    const user_id = person.id
+    expect(logged).to.deep.equal([
+      ['password.rehash_failed', { user_id, code: 'unavailable' }],
+      ['password.rehashed', { user_id }],
+    ])
   })
 })
 
