@@ -11,7 +11,7 @@ export interface ProfileDeps {
   sessions: Sessions
   clock: Clock
   mustBeFaultless: (written: Written) => void
-  changeEmail: (userId: string, email: string, currentPassword: string) => Promise<Person>
+  changeEmail: (caller: Caller, email: string, currentPassword: string) => Promise<void>
 }
 
 /** What people see and change of themselves and their sessions. */
@@ -28,7 +28,7 @@ export function createProfile({ users, sessions, clock, mustBeFaultless, changeE
    *
    * PostgreSQL commits first; then the card in Redis follows, so that gateways see the change with their next question.
    *
-   * @throws AppError `validation-failed`, `username-taken`, `wrong-password`, `email-taken`
+   * @throws AppError `validation-failed`, `username-taken`, `wrong-password`, `email-taken`, `invalid-token`
    */
   async function change(
     caller: Caller,
@@ -47,7 +47,7 @@ export function createProfile({ users, sessions, clock, mustBeFaultless, changeE
         throw new AppError('validation-failed', {
           faults: [{ member: 'currentPassword', detail: 'is required to change the e-mail address' }],
         })
-      await changeEmail(caller.userId, email, currentPassword)
+      await changeEmail(caller, email, currentPassword)
     }
     if (username === undefined && name === undefined && signInNotices === undefined) return me(caller)
     const person = await users.update(

@@ -3,6 +3,7 @@ import { AppError, type Fault } from '../errors.ts'
 import type { Mails } from '../mail/index.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
+import type { Knex } from '../platform/postgres.ts'
 import type { Client, Sessions } from '../sessions/index.ts'
 import type { Throttle } from '../throttle/index.ts'
 import type { Consequences } from './consequences.ts'
@@ -102,9 +103,10 @@ export function createRecovery({
     const passwordHash = await passwords.hash(newPassword)
     await consequences.carryOut('password-reset', { person }, async (trx, at) => {
       const held = await users.lock(trx, person.id)
-      const spent = held?.email === found.email && (await tokens.spend(trx, 'password-reset', token, at))
-      if (!spent || !(await users.setPassword(trx, { id: person.id, passwordHash }, at)))
+      const mayReset = held?.email === found.email && !held.disabledAt
+      if (!mayReset || !(await tokens.spend(trx, 'password-reset', token, at)))
         throw new AppError('invalid-reset-token')
+      await users.setPassword(trx, person.id, passwordHash, at)
       return users.confirmEmail(trx, person.id, found.email, at)
     })
     log('password.reset', { user_id: person.id })
@@ -113,23 +115,21 @@ export function createRecovery({
   /**
    * Changes the password of the caller: this session gets a new pair, all others end.
    *
-   * Of two changes that name the same current password one succeeds: it is written on condition that the hash which was
-   * verified still stands.
+   * Of two changes that name the same current password one succeeds.
    *
    * @throws AppError `wrong-password`, `too-many-attempts`, `password-refused`, `invalid-token`
    */
   async function changePassword(
-    { userId, sessionId }: Caller,
+    caller: Caller,
     { currentPassword, newPassword, client }: { currentPassword: string; newPassword: string; client: Client },
   ): Promise<SignedIn> {
-    const person = await personOf(userId)
-    await provePassword(person, currentPassword)
+    const { userId, sessionId } = caller
+    const person = await provePassword(caller, currentPassword)
     mustBeAllowed(person, newPassword)
     const passwordHash = await passwords.hash(newPassword)
     const changed = await consequences.carryOut('password-change', { person, sessionId }, async (trx, at) => {
-      const after = await users.setPassword(trx, { id: userId, passwordHash, instead: person.passwordHash }, at)
-      if (!after) throw new AppError('wrong-password')
-      return after
+      await mustStandAsProven(trx, caller, person)
+      return users.setPassword(trx, userId, passwordHash, at)
     })
     const replaced = await sessions.replacePair(userId, sessionId, {
       card: cardOf(changed),
@@ -144,19 +144,19 @@ export function createRecovery({
   /**
    * Starts the change of an address: it is pending until the new one confirms.
    *
-   * @throws AppError `wrong-password`, `too-many-attempts`, `validation-failed`, `email-taken`
+   * @throws AppError `wrong-password`, `too-many-attempts`, `validation-failed`, `email-taken`, `invalid-token`
    */
-  async function changeEmail(userId: string, emailText: string, currentPassword: string): Promise<Person> {
+  async function changeEmail(caller: Caller, emailText: string, currentPassword: string): Promise<void> {
     const email = addressOf(emailText)
-    const person = await personOf(userId)
-    await provePassword(person, currentPassword)
-    if (email === person.email) return person
+    const person = await provePassword(caller, currentPassword)
+    if (email === person.email) return
     if (await users.findByEmail(email)) throw new AppError('email-taken')
-    return users.alongside(async (trx) => {
-      const pending = await users.amend(trx, userId, { pending_email: email }, now())
-      if (!pending) throw new AppError('invalid-token', { reason: 'revoked' })
-      await mails.queue(trx, { kind: 'confirm-new-email', userId, address: email, facts: { at: now().toISOString() } })
-      return pending
+    await users.alongside(async (trx) => {
+      const at = now()
+      await mustStandAsProven(trx, caller, person)
+      await users.amend(trx, person.id, { pending_email: email }, at)
+      const facts = { at: at.toISOString() }
+      await mails.queue(trx, { kind: 'confirm-new-email', userId: person.id, address: email, facts })
     })
   }
 
@@ -193,17 +193,17 @@ export function createRecovery({
   /**
    * Deletes the caller's account with everything that belongs to it.
    *
-   * @throws AppError `wrong-password`, `too-many-attempts`
+   * @throws AppError `wrong-password`, `too-many-attempts`, `invalid-token`
    */
-  async function remove({ userId }: Caller, currentPassword: string): Promise<void> {
-    const person = await personOf(userId)
-    await provePassword(person, currentPassword)
+  async function remove(caller: Caller, currentPassword: string): Promise<void> {
+    const person = await provePassword(caller, currentPassword)
     await consequences.carryOut('delete', { person }, async (trx) => {
-      if (!(await users.remove(trx, userId, person.passwordHash))) throw new AppError('wrong-password')
-      await endings.forget(trx, userId)
+      await mustStandAsProven(trx, caller, person)
+      await users.remove(trx, person.id)
+      await endings.forget(trx, person.id)
       return null
     })
-    log('account.deleted', { user_id: userId })
+    log('account.deleted', { user_id: person.id })
   }
 
   /** Mints the token of a reset mail that is being sent; null when it is not wanted any more. */
@@ -239,17 +239,29 @@ export function createRecovery({
   /**
    * Makes sure that the caller knows their password; its wrong guesses count with those at the login.
    *
-   * @throws AppError `wrong-password`, `too-many-attempts`
+   * @returns the person as they were when they proved it
+   * @throws AppError `wrong-password`, `too-many-attempts`, `invalid-token`
    */
-  async function provePassword(person: Person, password: string): Promise<void> {
-    const check = () => passwords.verify(person.passwordHash, password)
-    if (!(await throttle.attempt('wrong-passwords', { userId: person.id }, check))) throw new AppError('wrong-password')
-  }
-
-  async function personOf(userId: string): Promise<Person> {
+  async function provePassword({ userId }: Caller, password: string): Promise<Person> {
     const person = await users.findById(userId)
     if (!person) throw new AppError('invalid-token', { reason: 'revoked' })
+    const check = () => passwords.verify(person.passwordHash, password)
+    if (!(await throttle.attempt('wrong-passwords', { userId }, check))) throw new AppError('wrong-password')
     return person
+  }
+
+  /**
+   * Locks the person, and makes sure that neither their password nor the caller's session went while it was checked.
+   *
+   * The epoch moves with every other password, and not when a login replaces the hash by another of the same one.
+   *
+   * @throws AppError `invalid-token`, `wrong-password`
+   */
+  async function mustStandAsProven(trx: Knex, { userId, sessionId }: Caller, person: Person): Promise<void> {
+    const held = await users.lock(trx, userId)
+    if (!(await sessions.find(userId, sessionId)))
+      throw new AppError('invalid-token', { reason: await sessions.reasonOf(sessionId) })
+    if (held?.sessionEpoch !== person.sessionEpoch) throw new AppError('wrong-password')
   }
 
   function mustBeAllowed({ email, username }: Person, newPassword: string): void {
