@@ -1,5 +1,6 @@
 import packageJson from '../package.json' with { type: 'json' }
 import { createAccounts, createPasswords, type Accounts } from './accounts/index.ts'
+import { createAudit } from './audit/index.ts'
 import type { Config } from './config.ts'
 import { createMail, type Links, type Mail } from './mail/index.ts'
 import { compileTrust } from './platform/address.ts'
@@ -10,6 +11,8 @@ import { createReadiness } from './platform/readiness.ts'
 import { openRedis } from './platform/redis.ts'
 import { createSessions } from './sessions/index.ts'
 import { createThrottle } from './throttle/index.ts'
+
+const auditRetentionMs = 365 * 86_400_000
 
 export type Services = ReturnType<typeof createServices>
 
@@ -22,6 +25,7 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     timeoutMs: config.databaseTimeoutMs,
   })
   const { settings } = config
+  const audit = createAudit({ knex, clock, retentionMs: () => auditRetentionMs, log })
   const sessions = createSessions({
     redis,
     prefix: config.keyPrefix,
@@ -71,6 +75,7 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
   })
   const accounts: Accounts = createAccounts({
     knex,
+    audit,
     mails: mail,
     requireVerifiedEmail: config.requireVerifiedEmail,
     sessions,
@@ -87,6 +92,7 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     sessions,
     mail,
     throttle,
+    audit,
     trustsProxy: compileTrust(config.trustedProxies),
     clock,
     version: packageJson.version,
@@ -126,8 +132,14 @@ function linksOf({ frontendUrl, settings }: Config, accounts: () => Accounts): L
       'verify-email',
       await accounts().mintVerificationToken(sentMail(mail), settings.verification_token_ttl_seconds * 1000),
     ) || null
+  const toSet = async (mail: Mail) =>
+    link(
+      'reset-password',
+      await accounts().mintResetToken(sentMail(mail), settings.verification_token_ttl_seconds * 1000),
+    ) || null
   return {
     'reset-password': toReset,
+    'set-password': toSet,
     'email-taken': toReset,
     'verify-email': toVerify,
     'confirm-new-email': toVerify,

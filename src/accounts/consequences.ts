@@ -32,6 +32,7 @@ export const consequences = {
   'logout-all': { ...nothing, thisSession: 'ends', otherSessions: 'end', reason: 'logged-out-everywhere' },
   'revoke-one': { ...nothing, thisSession: 'ends', reason: 'revoked' },
   'revoke-others': { ...nothing, otherSessions: 'end', reason: 'revoked' },
+  'revoke-all': { ...nothing, thisSession: 'ends', otherSessions: 'end', reason: 'revoked' },
   'new-tokens': { ...nothing, thisSession: 'new-pair' },
   'password-change': {
     thisSession: 'new-pair',

@@ -98,15 +98,15 @@ export function createEnding({ users, endings, consequences, sessions, clock, lo
   }
 
   /**
-   * Logs a person out everywhere; returns how many sessions were open.
+   * Ends all sessions of a person; returns how many were open.
    *
    * The epoch moves first: a login that adds its session after the set was cleared then finds, when it reads the epoch
    * again, that it came too late.
    */
-  async function logOutEverywhere({ userId }: Caller): Promise<number> {
-    const { reason } = table['logout-all']
+  async function endAll(event: 'logout-all' | 'revoke-all', userId: string): Promise<number> {
+    const { reason } = table[event]
     const [moved] = await Promise.allSettled([users.moveEpoch(userId)])
-    const ended = await consequences.endSessions('logout-all', userId)
+    const ended = await consequences.endSessions(event, userId)
     if (moved.status === 'rejected') {
       await Promise.allSettled([sessions.noteUnwritten(userId, 'all', reason)])
       throw moved.reason
@@ -115,10 +115,23 @@ export function createEnding({ users, endings, consequences, sessions, clock, lo
     return ended.length
   }
 
-  /** Ends one session of the caller, this one or another. @throws AppError `not-found`, for foreign ids too */
-  async function revoke({ userId }: Caller, sessionId: string): Promise<void> {
+  /** Logs a person out everywhere; returns how many sessions were open. */
+  async function logOutEverywhere({ userId }: Caller): Promise<number> {
+    return endAll('logout-all', userId)
+  }
+
+  /**
+   * Ends one session of a person, by themselves or by somebody else.
+   *
+   * @throws AppError `not-found`, for foreign ids too
+   */
+  async function revoke(
+    { userId }: Pick<Caller, 'userId'>,
+    sessionId: string,
+    actorId: string | null = userId,
+  ): Promise<void> {
     if (await sessions.find(userId, sessionId)) {
-      await end('revoke-one', userId, [sessionId])
+      await end('revoke-one', userId, [sessionId], actorId)
       return
     }
     if (!(await sessions.unwritten(userId)).has(sessionId)) throw new AppError('not-found')
@@ -131,7 +144,7 @@ export function createEnding({ users, endings, consequences, sessions, clock, lo
     return end('revoke-others', userId, others)
   }
 
-  return { end, confirmEnding, logOut, logOutByRefreshToken, logOutEverywhere, revoke, revokeOthers }
+  return { end, endAll, confirmEnding, logOut, logOutByRefreshToken, logOutEverywhere, revoke, revokeOthers }
 }
 
 /** Waits for two writes, whatever becomes of either, and fails if one has. */

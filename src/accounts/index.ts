@@ -1,3 +1,4 @@
+import type { Audit } from '../audit/index.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Mails } from '../mail/index.ts'
 import type { Log } from '../platform/log.ts'
@@ -27,6 +28,7 @@ export type Accounts = ReturnType<typeof createAccounts>
 /** The people and what they may do: the one door to opening, renewing and ending sessions, for HTTP and operators alike. */
 export function createAccounts({
   knex,
+  audit,
   sessions,
   throttle,
   passwords,
@@ -38,6 +40,7 @@ export function createAccounts({
   passwordMinLength,
 }: {
   knex: Knex
+  audit: Audit
   sessions: Sessions
   throttle: Throttle
   passwords: Passwords
@@ -98,7 +101,19 @@ export function createAccounts({
       changeEmail: recovery.changeEmail,
     }),
     ...recovery,
-    ...createAdministration({ users, consequences, sessions, clock, log }),
+    administration: createAdministration({
+      users,
+      endings,
+      ending,
+      consequences,
+      sessions,
+      passwords,
+      mails,
+      audit,
+      clock,
+      log,
+      mustBeFaultless: signIn.mustBeFaultless,
+    }),
     /** Removes what has lapsed: one-time tokens, and endings of sessions that would be over by their age. */
     async prune(sessionsOpenedBefore: Date): Promise<void> {
       await tokens.prune(new Date(clock.now()))

@@ -48,7 +48,12 @@ export function createPasswords({ memoryKib, timeCost, parallelism }: HashCost, 
     return made === null || made.memoryKib * made.timeCost < memoryKib * timeCost
   }
 
-  return { hash, verify, isOutdated }
+  /** What an account has instead of a hash until somebody chooses its password: to check one costs as much, and fails. */
+  function hashOfNobody(): string {
+    return hashOfNothing({ memoryKib, timeCost, parallelism })
+  }
+
+  return { hash, hashOfNobody, verify, isOutdated }
 }
 
 /** A hash that costs as much to check as another one, and that nobody knows a password for (PHC string). */

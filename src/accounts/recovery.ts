@@ -6,6 +6,7 @@ import type { Log } from '../platform/log.ts'
 import type { Knex } from '../platform/postgres.ts'
 import type { Client, Sessions } from '../sessions/index.ts'
 import type { Throttle } from '../throttle/index.ts'
+import { mustNotBeLastAdmin } from './admins.ts'
 import type { Consequences } from './consequences.ts'
 import type { Caller } from './ending.ts'
 import type { EndingsTable } from './endings-table.ts'
@@ -193,11 +194,12 @@ export function createRecovery({
   /**
    * Deletes the caller's account with everything that belongs to it.
    *
-   * @throws AppError `wrong-password`, `too-many-attempts`, `invalid-token`
+   * @throws AppError `wrong-password`, `too-many-attempts`, `invalid-token`, `last-admin`
    */
   async function remove(caller: Caller, currentPassword: string): Promise<void> {
     const person = await provePassword(caller, currentPassword)
     await consequences.carryOut('delete', { person }, async (trx) => {
+      mustNotBeLastAdmin(await users.lockWithAdmins(trx, [person.id]), person.id)
       await mustStandAsProven(trx, caller, person)
       await users.remove(trx, person.id)
       await endings.forget(trx, person.id)

@@ -20,6 +20,8 @@ export const auditEvents = {
   'email.change_requested': 'A new e-mail address was named; it has to be confirmed.',
   'email.verified': 'The e-mail address was confirmed.',
   'email.changed': 'A new e-mail address took the place of the old one.',
+  'admin.viewed': 'An admin looked at something, and changed nothing; `what` names the endpoint.',
+  'admin.refused': 'A request for admins was refused: `what` names the endpoint, `reason` is the code of the answer.',
   'setting.changed': 'The runtime setting `name` was changed, `from` one value `to` another; null: the start value.',
   'client.created': 'Credentials for a service were created; `client` is their id, `name` their name.',
   'client.revoked': 'The credentials of a service were revoked; `client` is their id.',

@@ -1,10 +1,12 @@
-import { Command, Option } from 'commander'
+import { Argument, Command, Option } from 'commander'
 import { ConfigError, readConfig } from '../config.ts'
 import { AppError } from '../errors.ts'
 import { mailStatuses } from '../mail/index.ts'
 import { createLog } from '../platform/log.ts'
 import { createServices, type Services } from '../services.ts'
 import { listMails, retryMail } from './mail.ts'
+import { listSessions, revokeUser } from './sessions.ts'
+import { createUser, listUsers, setDisabled, setRole, showUser } from './users.ts'
 
 /** The operator's command line: the same doors as HTTP, also while the API is down. */
 
@@ -35,6 +37,83 @@ mail
   .description('queue a failed mail once more')
   .argument('<id>', 'as mail list shows it')
   .action((id: string) => withServices(({ mail: mails }) => retryMail(mails, id)))
+
+const users = program.command('users').description('the people who have an account')
+const whoever = 'their id, e-mail address or username'
+
+users
+  .command('create')
+  .description('create an account; its owner gets a mail to choose a password')
+  .requiredOption('--email <address>', 'where the mail goes')
+  .option('--username <username>')
+  .option('--name <name>')
+  .option('--admin', 'with the role admin')
+  .option(
+    '--password-stdin',
+    'take the password from standard input, or ask for it; then no link is sent to choose one',
+  )
+  .option('--json', 'as JSON')
+  .action((options: Parameters<typeof createUser>[1]) =>
+    withServices(({ accounts }) => createUser(accounts.administration, options)),
+  )
+
+users
+  .command('list')
+  .description('list people, newest first')
+  .argument('[query]', 'an id, or what an e-mail address, a username or a name begins with')
+  .option('--json', 'one JSON object a line')
+  .action((query: string | undefined, options: Parameters<typeof listUsers>[2]) =>
+    withServices(({ accounts }) => listUsers(accounts.administration, query, options)),
+  )
+
+users
+  .command('show')
+  .description('show one person')
+  .argument('<user>', whoever)
+  .option('--json', 'as JSON')
+  .action((who: string, options: Parameters<typeof showUser>[2]) =>
+    withServices(({ accounts }) => showUser(accounts.administration, who, options)),
+  )
+
+for (const [name, disabled, description] of [
+  ['disable', true, 'disable an account: its sessions end, its links are void, nobody logs in'],
+  ['enable', false, 'enable an account again; what had ended stays ended'],
+] as const)
+  users
+    .command(name)
+    .description(description)
+    .argument('<user>', whoever)
+    .option('--json', 'as JSON')
+    .action((who: string, options: Parameters<typeof setDisabled>[3]) =>
+      withServices(({ accounts }) => setDisabled(accounts.administration, who, disabled, options)),
+    )
+
+users
+  .command('role')
+  .description('give somebody another role')
+  .argument('<user>', whoever)
+  .addArgument(new Argument('<role>').choices(['user', 'admin']))
+  .option('--json', 'as JSON')
+  .action((who: string, role: Parameters<typeof setRole>[2], options: Parameters<typeof setRole>[3]) =>
+    withServices(({ accounts }) => setRole(accounts.administration, who, role, options)),
+  )
+
+const sessions = program.command('sessions').description('the open sessions')
+
+sessions
+  .command('list')
+  .description('list the open sessions of one person, newest first')
+  .argument('<user>', whoever)
+  .option('--json', 'one JSON object a line')
+  .action((who: string, options: Parameters<typeof listSessions>[2]) =>
+    withServices(({ accounts }) => listSessions(accounts.administration, who, options)),
+  )
+
+sessions
+  .command('revoke-user')
+  .description('end all sessions of one person')
+  .argument('<user>', whoever)
+  .action((who: string) => withServices(({ accounts }) => revokeUser(accounts.administration, who)))
 
 try {
   await program.parseAsync()

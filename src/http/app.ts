@@ -3,9 +3,10 @@ import Koa, { type Context, type Next } from 'koa'
 import { v4 } from 'uuid'
 import { AppError } from '../errors.ts'
 import type { Log, LogFields } from '../platform/log.ts'
-import { checkBearer, clientOf, readBody, readParams } from './guard.ts'
+import { adminOf, underAudit } from './admin.ts'
+import { checkBearer, clientOf, readBody, readParams, readQuery } from './guard.ts'
 import { problemOf } from './problems.ts'
-import type { Route, Services } from './route.ts'
+import { demandsBearer, type Bearer, type Route, type Services } from './route.ts'
 import { routes } from './routes/index.ts'
 
 export const urlMaxChars = 8192
@@ -67,10 +68,18 @@ function causeOf({ cause }: AppError): LogFields {
 
 async function run(route: Route, ctx: Context, services: Services): Promise<void> {
   const caller = route.auth === 'none' ? null : await checkBearer(ctx, services)
-  if (route.auth === 'bearer' && caller && 'refusal' in caller) throw caller.refusal
-  const params = route.params ? readParams(route.params, ctx['params']) : undefined
-  const body = route.method === 'get' ? undefined : await readBody(ctx, route, services)
-  const reply = await route.handle({ body, params, caller, client: clientOf(ctx, services) }, services)
+  if (demandsBearer(route) && caller && 'refusal' in caller) throw caller.refusal
+  const client = clientOf(ctx, services)
+  const answer = async () => {
+    const params = route.params ? readParams(route.params, ctx['params']) : undefined
+    const query = route.query ? readQuery(route.query, ctx.querystring) : undefined
+    const body = route.method === 'get' ? undefined : await readBody(ctx, route, services)
+    return route.handle({ body, params, query, caller, client }, services)
+  }
+  const reply =
+    route.auth === 'admin'
+      ? await underAudit(route, ctx['params'], adminOf(caller as Bearer, client), services, answer)
+      : await answer()
   send(ctx, reply.status, reply.body, reply.headers, 'application/json; charset=utf-8')
 }
 

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Accounts, Caller, Written } from '../accounts/index.ts'
+import type { Audit } from '../audit/index.ts'
 import type { AppError, ErrorCode } from '../errors.ts'
 import type { Trust } from '../platform/address.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -12,6 +13,7 @@ export interface Services {
   accounts: Accounts
   sessions: Sessions
   throttle: Throttle
+  audit: Audit
   trustsProxy: Trust
   readiness: Readiness
   clock: Clock
@@ -30,14 +32,15 @@ export interface Refused {
   ended: Caller | null
 }
 
-type Auth = 'none' | 'bearer' | 'optional-bearer'
+type Auth = 'none' | 'bearer' | 'optional-bearer' | 'admin'
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
 type Replies = { readonly [Status in 200 | 201 | 202 | 204]?: z.ZodType }
 
-interface RequestOf<A extends Auth, B, P> {
+interface RequestOf<A extends Auth, B, P, Q> {
   body: B
   params: P
-  caller: A extends 'bearer' ? Bearer : A extends 'none' ? null : Bearer | Refused
+  query: Q
+  caller: A extends 'bearer' | 'admin' ? Bearer : A extends 'none' ? null : Bearer | Refused
   client: Client
 }
 
@@ -49,20 +52,26 @@ type ReplyOf<R extends Replies> = {
   }
 }[keyof R & number]
 
-interface Declaration<A extends Auth, B, P, R extends Replies> {
+interface Declaration<A extends Auth, B, P, Q, R extends Replies> {
   method: Method
   path: string
   summary: string
-  /** `optional-bearer`: a live token makes a caller; with any other the handler gets the refusal and decides. */
+  /**
+   * `optional-bearer`: a live token makes a caller; with any other the handler gets the refusal and decides. `admin`: the
+   * caller is one now, as PostgreSQL has it, and the call leaves an event in the audit.
+   */
   auth: A
+  /** Where one of them is whom the call is about, it is called `user_id`. */
   params?: z.ZodType<P>
+  /** The parameters after the `?`. Without a schema they are not looked at. */
+  query?: z.ZodType<Q>
   body?: z.ZodType<B>
   /** Where members of the body are what people write about themselves: which, so that all their faults are told at once. */
   written?: (members: Partial<B>) => Written
   replies: R
   /** Beyond those that every route of its kind has, see {@link problemsOf}. */
   problems: readonly ErrorCode[]
-  handle(request: RequestOf<A, B, P>, services: Services): Promise<NoInfer<ReplyOf<R>>>
+  handle(request: RequestOf<A, B, P, Q>, services: Services): Promise<NoInfer<ReplyOf<R>>>
 }
 
 /** A route with its types worn off, as the router and the API description use it. */
@@ -72,12 +81,13 @@ export interface Route {
   summary: string
   auth: Auth
   params?: z.ZodType
+  query?: z.ZodType
   body?: z.ZodType
   written?: (members: Record<string, unknown>) => Written
   replies: Replies
   problems: readonly ErrorCode[]
   handle(
-    request: { body: unknown; params: unknown; caller: Bearer | Refused | null; client: Client },
+    request: { body: unknown; params: unknown; query: unknown; caller: Bearer | Refused | null; client: Client },
     services: Services,
   ): Promise<{ status: number; body: unknown; headers?: Record<string, string> }>
 }
@@ -87,8 +97,8 @@ export interface Route {
  *
  * From it come the types of the handler, the checks at run time and the description of the API.
  */
-export function defineRoute<A extends Auth, R extends Replies, B = undefined, P = undefined>(
-  declaration: Declaration<A, B, P, R>,
+export function defineRoute<A extends Auth, R extends Replies, B = undefined, P = undefined, Q = undefined>(
+  declaration: Declaration<A, B, P, Q, R>,
 ): Route {
   return declaration as unknown as Route
 }
@@ -102,11 +112,18 @@ export function reply<Status extends number, const Body>(
   return headers ? { status, body, headers } : { status, body }
 }
 
+/** Whether a route is for the bearers of live access tokens only. */
+export function demandsBearer({ auth }: Route): boolean {
+  return auth === 'bearer' || auth === 'admin'
+}
+
 /** Every problem a route may answer with: its own, and those that its authentication and body bring. */
 export function problemsOf(route: Route): ErrorCode[] {
   return [
     ...route.problems,
-    ...(route.auth === 'bearer' ? (['authentication-required', 'invalid-token'] as const) : []),
+    ...(demandsBearer(route) ? (['authentication-required', 'invalid-token'] as const) : []),
+    ...(route.auth === 'admin' ? (['forbidden'] as const) : []),
+    ...(route.query ? (['validation-failed'] as const) : []),
     ...(route.auth === 'none' ? [] : (['too-many-attempts'] as const)),
     ...(route.params ? (['not-found'] as const) : []),
     ...(route.method === 'get'

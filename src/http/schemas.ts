@@ -61,6 +61,36 @@ export const SessionBody = z.strictObject({ device_name: text.nullable() })
 
 export const SessionParams = z.object({ id: z.uuid() })
 
+/** What is looked for; PostgreSQL takes no zero bytes, and nobody has a control character in their name. */
+const searchText = z
+  .string()
+  .min(1, 'must not be empty')
+  .max(254)
+  .regex(/^\P{Cc}*$/u, 'must be printable characters')
+const cursor = z.string().max(100).optional()
+const limit = z
+  .string()
+  .regex(/^(100|[1-9]\d?)$/, 'must be a whole number from 1 to 100')
+  .transform(Number)
+  .optional()
+const role = z.enum(['user', 'admin'], 'must be user or admin')
+
+export const UsersQuery = z.strictObject({ query: searchText.optional(), cursor, limit })
+export const UserParams = z.object({ user_id: z.uuid() })
+export const UserSessionParams = z.object({ user_id: z.uuid(), session_id: z.uuid() })
+export const NewUserBody = z.strictObject({
+  email: text,
+  username: text.nullable().optional(),
+  name: text.nullable().optional(),
+  role: role.optional(),
+})
+export const UserBody = z
+  .strictObject({ username: text.nullable().optional(), name: text.nullable().optional(), role: role.optional() })
+  .refine((body) => Object.keys(body).length > 0, {
+    error: 'must name what is to be changed',
+    when: ({ issues }) => issues.length === 0,
+  })
+
 export const User = z.strictObject({
   id: z.uuid(),
   email: z.string(),
@@ -69,10 +99,14 @@ export const User = z.strictObject({
   sign_in_notices: z.boolean(),
   username: z.string().nullable(),
   name: z.string().nullable(),
-  role: z.enum(['user', 'admin']),
+  role,
   created_at: time,
   updated_at: time,
 })
+
+/** What admins see of people. */
+export const UserForAdmins = User.extend({ disabled_at: time.nullable() })
+export const UserList = z.strictObject({ items: z.array(UserForAdmins), next_cursor: z.string().nullable() })
 
 export const Session = z.strictObject({
   id: z.uuid(),

@@ -22,6 +22,11 @@ export function userView(person: Person): z.input<typeof schemas.User> {
   }
 }
 
+/** What admins see of somebody. */
+export function userForAdmins(person: Person): z.input<typeof schemas.UserForAdmins> {
+  return { ...userView(person), disabled_at: person.disabledAt?.toISOString() ?? null }
+}
+
 export function sessionView(session: Session, currentId: string): z.input<typeof schemas.Session> {
   return {
     id: session.id,

@@ -25,6 +25,7 @@ import {
 import type { Answer, ApiClient, Tokens } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { aPerson, aSession, uniqueEmail, type Someone } from '../support/people.ts'
+import { firstAdmin } from '../support/admins.ts'
 import { startService, type TestService } from '../support/service.ts'
 import { startSmtp, type SmtpSink } from '../support/smtp.ts'
 import { connectRedis, databaseUrl, keyPrefix, operatorsRedis, withDatabase } from '../support/stores.ts'
@@ -133,6 +134,7 @@ describe('what the README says of sessions', () => {
   let knex: Knex
   let service: TestService
   let client: ApiClient
+  let admin: Someone
   before(async () => {
     smtp = await startSmtp()
     service = await startService({ ...smtp.env, SETTING_SESSIONS_PER_USER_MAX: '3' })
@@ -225,6 +227,8 @@ describe('what the README says of sessions', () => {
       client.call('DELETE', `/v1/sessions/${mine.session.id}`, { token: mine.access_token }),
     '`POST /v1/sessions/revoke-others`': (mine) =>
       client.post('/v1/sessions/revoke-others', { token: mine.access_token }),
+    '`DELETE /v1/admin/users/:user_id/sessions`': (_mine, { id }) =>
+      client.call('DELETE', `/v1/admin/users/${id}/sessions`, { token: admin.tokens.access_token }),
     '`POST /v1/auth/tokens`': async (mine) => {
       const answer = await client.post('/v1/auth/tokens', { token: mine.access_token })
       expect((await client.me(mine.access_token)).body.reason).to.equal('expired')
@@ -249,8 +253,12 @@ describe('what the README says of sessions', () => {
       const token = await mailedToken(email, /^Confirm your new/)
       return client.post('/v1/auth/verify-email', { body: { token } })
     },
-    '`DELETE /v1/me`': (mine, { password }) =>
+    'The account is disabled': (_mine, { id }) =>
+      client.post(`/v1/admin/users/${id}/disable`, { token: admin.tokens.access_token }),
+    'The account is deleted': (mine, { password }) =>
       client.call('DELETE', '/v1/me', { token: mine.access_token, body: { current_password: password } }),
+    'The person gets another role': (_mine, { id }) =>
+      client.call('PATCH', `/v1/admin/users/${id}`, { token: admin.tokens.access_token, body: { role: 'admin' } }),
     'A spent refresh token is used again': async (mine) => {
       const second = (await client.refresh(mine.refresh_token)).body as Tokens
       const third = (await client.refresh(second.refresh_token)).body as Tokens
@@ -272,6 +280,7 @@ describe('what the README says of sessions', () => {
 
   it('holds for what ends what', async function () {
     this.timeout(60_000)
+    admin = await firstAdmin(client)
     const rows = tableBelow(readme, 'What ends what')
     expect(rows.map(([event]) => event)).to.deep.equal(Object.keys(events))
     for (const [event, this_, others, reason, links, notice] of rows as [

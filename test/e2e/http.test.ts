@@ -30,8 +30,11 @@ describe('the API over HTTP', () => {
   describe('the access token', () => {
     it('is asked for by every route that needs one, bare when none came', async () => {
       for (const { method, path, auth } of routes) {
-        if (auth !== 'bearer') continue
-        const answer = await service.client.call(method.toUpperCase(), path.replace(':id', randomUUID()))
+        if (auth !== 'bearer' && auth !== 'admin') continue
+        const answer = await service.client.call(
+          method.toUpperCase(),
+          path.replaceAll(/:\w+/g, () => randomUUID()),
+        )
         expectProblem(answer, 401, 'authentication-required')
         expect(answer.headers.get('www-authenticate'), path).to.equal('Bearer')
       }
@@ -39,10 +42,14 @@ describe('the API over HTTP', () => {
 
     it('is refused by every route when it is unknown, with invalid_token', async () => {
       for (const { method, path, auth } of routes) {
-        if (auth !== 'bearer') continue
-        const answer = await service.client.call(method.toUpperCase(), path.replace(':id', randomUUID()), {
-          token: randomUUID(),
-        })
+        if (auth !== 'bearer' && auth !== 'admin') continue
+        const answer = await service.client.call(
+          method.toUpperCase(),
+          path.replaceAll(/:\w+/g, () => randomUUID()),
+          {
+            token: randomUUID(),
+          },
+        )
         expectProblem(answer, 401, 'invalid-token', 'unknown')
         expect(answer.headers.get('www-authenticate'), path).to.equal('Bearer error="invalid_token"')
       }

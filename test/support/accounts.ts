@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import knexModule from 'knex'
 import { migrationSource } from '../../migrations/index.ts'
 import { createAccounts, createPasswords, type Accounts, type SignedIn } from '../../src/accounts/index.ts'
+import { createAudit, type Actor } from '../../src/audit/index.ts'
 import { createMail } from '../../src/mail/index.ts'
 import { migrate } from '../../src/platform/migrate.ts'
 import { openPostgres } from '../../src/platform/postgres.ts'
@@ -27,6 +28,9 @@ export const lives: Lives = {
 /** A client that tells nothing of itself. */
 export const client = { address: null, userAgent: null }
 
+/** Somebody at the command line. */
+export const operator: Actor = { kind: 'operator', id: null, address: null, userAgent: null }
+
 export type AccountsRoom = Awaited<ReturnType<typeof openAccounts>>
 
 /** The accounts room on its real stores, without HTTP; its mails are queued, and not sent. */
@@ -42,6 +46,7 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
   const clock = movableClock()
   const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
   const sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives })
+  const audit = createAudit({ knex: pool, clock, retentionMs: () => 365 * 24 * hour, log })
   const mails = createMail({
     knex: pool,
     databaseUrl: postgres,
@@ -57,6 +62,7 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
   const accountsWith = (parts: Partial<Parameters<typeof createAccounts>[0]> = {}): Accounts =>
     createAccounts({
       knex: pool,
+      audit,
       sessions,
       throttle: aThrottle(redis),
       passwords,
@@ -76,6 +82,7 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
     clock,
     passwords,
     sessions,
+    audit,
     accounts,
     accountsWith,
     /** Registers somebody. */

@@ -1,4 +1,5 @@
 import type { Route } from '../route.ts'
+import * as admin from './admin.ts'
 import * as auth from './auth.ts'
 import * as me from './me.ts'
 import * as recovery from './recovery.ts'
@@ -28,6 +29,17 @@ export const routes: readonly Route[] = [
   sessions.renameSession,
   sessions.revokeSession,
   sessions.revokeOtherSessions,
+  admin.listUsers,
+  admin.createUser,
+  admin.showUser,
+  admin.editUser,
+  admin.deleteUser,
+  admin.disableUser,
+  admin.enableUser,
+  admin.requestPasswordReset,
+  admin.listUserSessions,
+  admin.endUserSessions,
+  admin.endUserSession,
   service.greet,
   service.live,
   service.ready,

@@ -1,0 +1,42 @@
+import { z } from 'zod'
+import type { Actor } from '../audit/index.ts'
+import { AppError, type ErrorCode } from '../errors.ts'
+import type { Client } from '../sessions/index.ts'
+import type { Bearer, Route, Services } from './route.ts'
+
+const uuid = z.uuid()
+/** What says nothing about the caller: the service could not do its part, and the audit lies in the same store. */
+const notTheirs: ReadonlySet<ErrorCode> = new Set(['unavailable', 'internal-error'])
+
+/** An admin as the audit knows them. */
+export function adminOf({ userId }: Bearer, { address, userAgent }: Client): Actor {
+  return { kind: 'admin', id: userId, address, userAgent }
+}
+
+/**
+ * Answers a call that is for admins, and sees to it that the audit has it.
+ *
+ * A change is recorded by who makes it, in its transaction. A look, and a refusal whatever its cause, are noted here.
+ *
+ * @throws AppError `forbidden` when the caller is no admin now, and what the route throws
+ */
+export async function underAudit<T>(
+  { method, path }: Route,
+  params: { user_id?: string },
+  actor: Actor,
+  { accounts, audit }: Services,
+  answer: () => Promise<T>,
+): Promise<T> {
+  const what = `${method.toUpperCase()} ${path}`
+  const userId = uuid.safeParse(params.user_id).data ?? null
+  try {
+    await accounts.administration.mustBeAdmin(actor.id!)
+    const reply = await answer()
+    if (method === 'get') await audit.note({ event: 'admin.viewed', actor, userId, detail: { what } })
+    return reply
+  } catch (error) {
+    if (error instanceof AppError && !notTheirs.has(error.code))
+      await audit.note({ event: 'admin.refused', actor, userId, detail: { what, reason: error.code } })
+    throw error
+  }
+}
