@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { consequences } from '../../src/accounts/consequences.ts'
 import type { SignedIn } from '../../src/accounts/index.ts'
+import type { Actor } from '../../src/audit/index.ts'
+import type { Knex } from '../../src/platform/postgres.ts'
 import type { Sessions } from '../../src/sessions/index.ts'
 import { client, createGate, openAccounts, operator, refusalOf, type AccountsRoom } from '../support/accounts.ts'
 import { eventually } from '../support/eventually.ts'
-import { ownPostgres, ownRedis, type OwnPostgres, type OwnRedis } from '../support/own-stores.ts'
+import { connectPostgres, ownPostgres, ownRedis, type OwnPostgres, type OwnRedis } from '../support/own-stores.ts'
 import { password } from '../support/people.ts'
-import { keyPrefix } from '../support/stores.ts'
+import { databaseUrl, keyPrefix, withDatabase } from '../support/stores.ts'
 
 const halfAnHour = 1_800_000
 
@@ -246,6 +248,119 @@ describe('administration', () => {
       gate.open()
       expect(await roleNow((await refreshed).pair.accessToken)).to.equal('admin')
     })
+  })
+
+  describe('the last admin', () => {
+    /** Admins in a database of their own: who is the last one depends on everybody. */
+    let own: AccountsRoom
+    let admins: SignedIn[]
+    let server: Knex
+    const name = `latchkey_admins_${process.pid}`
+    before(async () => {
+      server = connectPostgres(databaseUrl())
+      await server.raw('create database ??', [name])
+      own = await openAccounts({ postgres: withDatabase(databaseUrl(), name) })
+    })
+    after(async () => {
+      await own.close()
+      await server.raw('drop database ?? with (force)', [name])
+      await server.destroy()
+    })
+    beforeEach(async () => {
+      await own.knex('users').delete()
+      admins = [await own.aPerson(), await own.aPerson()]
+      for (const { person } of admins) await own.accounts.administration.edit(person.id, { role: 'admin' }, operator)
+    })
+
+    const by = ({ person: { id } }: SignedIn): Actor => ({ ...operator, kind: 'admin', id })
+    const whoActs = async () => own.knex('users').where({ role: 'admin', disabled_at: null }).pluck('id')
+    const ways = {
+      demoted: ({ person }: SignedIn, actor: Actor) =>
+        own.accounts.administration.edit(person.id, { role: 'user' }, actor),
+      disabled: ({ person }: SignedIn, actor: Actor) => own.accounts.administration.disable(person.id, actor),
+      deleted: ({ person }: SignedIn, actor: Actor) => own.accounts.administration.remove(person.id, actor),
+      'deleted by themselves': ({ person, session }: SignedIn) =>
+        own.accounts.remove({ userId: person.id, sessionId: session.id }, password),
+    }
+
+    for (const [way, happen] of Object.entries(ways))
+      it(`is not ${way}, and nothing has changed then`, async () => {
+        const [last, other] = admins as [SignedIn, SignedIn]
+        await own.accounts.administration.disable(other.person.id, operator)
+
+        for (const actor of [by(last), operator])
+          expect(await refusalOf(happen(last, actor))).to.include({ code: 'last-admin' })
+
+        expect(await whoActs()).to.deep.equal([last.person.id])
+        expect(await own.sessions.check(last.pair.accessToken)).to.include({ kind: 'live' })
+        await own.accounts.administration.enable(other.person.id, operator)
+        await happen(last, operator)
+        expect(await whoActs()).to.deep.equal([other.person.id])
+      })
+
+    it('is one of two who disable, demote or delete each other or themselves at one moment', async function () {
+      this.timeout(60_000)
+      const all = Object.values(ways)
+      for (let round = 0; round < 32; round++) {
+        if (round > 0) {
+          await own.knex('users').delete()
+          admins = [await own.aPerson(), await own.aPerson()]
+          for (const { person } of admins)
+            await own.accounts.administration.edit(person.id, { role: 'admin' }, operator)
+        }
+        const [one, two] = admins as [SignedIn, SignedIn]
+        const [first, second] = [all[round % 4]!, all[Math.floor(round / 4) % 4]!]
+
+        const outcomes = await Promise.allSettled([
+          first === ways['deleted by themselves'] ? first(one, operator) : first(two, by(one)),
+          second === ways['deleted by themselves'] ? second(two, operator) : second(one, by(two)),
+        ])
+
+        for (const outcome of outcomes)
+          if (outcome.status === 'rejected')
+            expect(outcome.reason.code, String(outcome.reason.cause)).to.be.oneOf([
+              'last-admin',
+              'forbidden',
+              'not-found',
+              'wrong-password',
+              'invalid-token',
+            ])
+        expect(await whoActs(), `round ${round}`).to.have.length(1)
+      }
+    })
+  })
+
+  it('lets admins who change each other at one moment wait, and none of them in vain', async () => {
+    const admins = [await room.aPerson(), await room.aPerson(), await room.aPerson(), await room.aPerson()]
+    for (const { person } of admins) await room.accounts.administration.edit(person.id, { role: 'admin' }, operator)
+
+    const changes = Array.from({ length: 40 }, (_, i) => {
+      const [one, other] = [admins[i % 4]!, admins[(i * 3 + 1) % 4]!]
+      const actor: Actor = { ...operator, kind: 'admin', id: one.person.id }
+      return room.accounts.administration.edit(other.person.id, { name: `Name ${i}` }, actor)
+    })
+
+    const refused = (await Promise.allSettled(changes)).filter(({ status }) => status === 'rejected')
+    expect(refused).to.deep.equal([])
+  })
+
+  it('does nothing for an admin who has ceased to be one since they were asked about', async () => {
+    const [someone, former] = [await room.aPerson(), await room.aPerson()]
+    const actor: Actor = { ...operator, kind: 'admin', id: former.person.id }
+    const { edit, remove, disable, enable, read } = room.accounts.administration
+    const before = await read(someone.person.id)
+
+    for (const attempt of [
+      () => edit(someone.person.id, { name: 'Ada' }, actor),
+      () => edit(former.person.id, { role: 'admin' }, actor),
+      () => remove(someone.person.id, actor),
+      () => disable(someone.person.id, actor),
+      () => enable(someone.person.id, actor),
+    ])
+      expect(await refusalOf(attempt())).to.include({ code: 'forbidden' })
+
+    expect(await read(someone.person.id)).to.deep.equal(before)
+    expect(await room.sessions.check(someone.pair.accessToken)).to.include({ kind: 'live' })
   })
 
   it('finds nobody under an id that nobody has', async () => {
