@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Actor } from '../audit/index.ts'
+import type { Actor, AuditEntry } from '../audit/index.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
 import type { Client } from '../sessions/index.ts'
 import type { Bearer, Route, Services } from './route.ts'
@@ -11,6 +11,18 @@ const notTheirs: ReadonlySet<ErrorCode> = new Set(['unavailable', 'internal-erro
 /** An admin as the audit knows them. */
 export function adminOf({ userId }: Bearer, { address, userAgent }: Client): Actor {
   return { kind: 'admin', id: userId, address, userAgent }
+}
+
+/** To be refused as no admin is an event of one's own account: nobody can write into what others see of theirs. */
+function refusal(reason: ErrorCode, actor: Actor, userId: string | null, what: string): AuditEntry {
+  return reason === 'forbidden'
+    ? {
+        event: 'admin.refused',
+        actor: { ...actor, kind: 'person' },
+        userId: actor.id,
+        detail: { what, reason, user: userId },
+      }
+    : { event: 'admin.refused', actor, userId, detail: { what, reason } }
 }
 
 /**
@@ -36,7 +48,7 @@ export async function underAudit<T>(
     return reply
   } catch (error) {
     if (error instanceof AppError && !notTheirs.has(error.code))
-      await audit.note({ event: 'admin.refused', actor, userId, detail: { what, reason: error.code } })
+      await audit.note(refusal(error.code, actor, userId, what))
     throw error
   }
 }

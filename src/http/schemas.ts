@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { actorKinds, auditEvents, type AuditEventName } from '../audit/index.ts'
 
 /** The JSON of the API. Sizes here protect the parser; rules that are explained to people live with the accounts. */
 
@@ -76,6 +77,22 @@ const limit = z
 const role = z.enum(['user', 'admin'], 'must be user or admin')
 
 export const UsersQuery = z.strictObject({ query: searchText.optional(), cursor, limit })
+const moment = z.iso
+  .datetime({ offset: true, error: 'must be a time in RFC 3339, such as 2026-01-31T12:00:00Z' })
+  .transform((written) => new Date(written))
+/** Events are told apart by their ids, and a page begins where another has ended. */
+const eventCursor = z.uuid('must be the next_cursor of a list').optional()
+const eventNames = Object.keys(auditEvents) as AuditEventName[]
+
+export const AuditQuery = z.strictObject({
+  user: z.uuid('must be a UUID').optional(),
+  event: z.enum(eventNames, 'must be the name of an event').optional(),
+  since: moment.optional(),
+  until: moment.optional(),
+  cursor: eventCursor,
+  limit,
+})
+export const ActivityQuery = z.strictObject({ cursor: eventCursor, limit })
 export const UserParams = z.object({ user_id: z.uuid() })
 export const UserSessionParams = z.object({ user_id: z.uuid(), session_id: z.uuid() })
 export const NewUserBody = z.strictObject({
@@ -121,6 +138,37 @@ export const Session = z.strictObject({
 })
 
 export const SessionList = z.strictObject({ items: z.array(Session), next_cursor: z.string().nullable() })
+
+const happening = {
+  id: z.uuid(),
+  at: time,
+  event: z.enum(eventNames),
+  session_id: z.uuid().nullable(),
+  detail: z
+    .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(z.string()).readonly()]))
+    .readonly(),
+}
+
+export const AuditEvent = z.strictObject({
+  ...happening,
+  user_id: z.uuid().nullable(),
+  actor: z.strictObject({
+    kind: z.enum(actorKinds),
+    id: z.uuid().nullable(),
+    ip: z.string().nullable(),
+    user_agent: z.string().nullable(),
+  }),
+})
+export const AuditList = z.strictObject({ items: z.array(AuditEvent), next_cursor: z.string().nullable() })
+
+/** What people are told of their own events: not which admin it was, nor from where. */
+export const Activity = z.strictObject({
+  ...happening,
+  by: z.enum(['you', 'stranger', 'admin', 'operator', 'service']),
+  ip: z.string().nullable(),
+  user_agent: z.string().nullable(),
+})
+export const ActivityList = z.strictObject({ items: z.array(Activity), next_cursor: z.string().nullable() })
 
 export const TokenResponse = z.strictObject({
   access_token: z.uuid(),

@@ -1,7 +1,7 @@
 import { adminOf } from '../admin.ts'
 import { defineRoute, reply } from '../route.ts'
 import * as schemas from '../schemas.ts'
-import { sessionView, userForAdmins } from '../views.ts'
+import { auditView, sessionView, userForAdmins } from '../views.ts'
 
 export const listUsers = defineRoute({
   method: 'get',
@@ -157,5 +157,19 @@ export const endUserSession = defineRoute({
   async handle({ params, caller, client }, { accounts }) {
     await accounts.administration.endSession(params.user_id, params.session_id, adminOf(caller, client))
     return reply(204, null)
+  },
+})
+
+export const listAudit = defineRoute({
+  method: 'get',
+  path: '/v1/admin/audit',
+  summary: 'List what has happened, newest first; all parameters narrow',
+  auth: 'admin',
+  query: schemas.AuditQuery,
+  replies: { 200: schemas.AuditList },
+  problems: [],
+  async handle({ query: { user, event, since, until, ...page } }, { audit }) {
+    const { items, nextCursor } = await audit.list({ userId: user, event, since, until }, page)
+    return reply(200, { items: items.map(auditView), next_cursor: nextCursor })
   },
 })
