@@ -1,6 +1,7 @@
 import packageJson from '../package.json' with { type: 'json' }
 import { createAccounts, createPasswords, type Accounts } from './accounts/index.ts'
 import type { Config } from './config.ts'
+import { createAudit } from './audit/index.ts'
 import { createMail, type Links, type Mail } from './mail/index.ts'
 import { compileTrust } from './platform/address.ts'
 import { systemClock, type Clock } from './platform/clock.ts'
@@ -12,6 +13,8 @@ import { createSessions } from './sessions/index.ts'
 import { createThrottle } from './throttle/index.ts'
 
 export type Services = ReturnType<typeof createServices>
+
+const auditRetentionMs = 365 * 86_400_000
 
 /** Everything the service is made of, connected to its stores; whoever calls it closes it. */
 export function createServices(config: Config, { log, clock = systemClock }: { log: Log; clock?: Clock }) {
@@ -35,10 +38,17 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
       perUserMax: settings.sessions_per_user_max,
     }),
   })
+  const audit = createAudit({ knex, clock, retentionMs: () => auditRetentionMs, log })
   const throttle = createThrottle({
     redis,
     prefix: config.keyPrefix,
-    log,
+    async onReached(rule, subject) {
+      const userId = 'userId' in subject ? subject.userId : null
+      const address = 'address' in subject ? subject.address : null
+      log('limit.reached', { reason: rule, ...(userId && { user_id: userId }) })
+      const actor = { kind: 'stranger', id: null, address, userAgent: null } as const
+      await audit.note({ event: 'limit.reached', actor, userId, detail: { reason: rule } })
+    },
     rules: () => ({
       'wrong-passwords': {
         points: settings.wrong_passwords_max,
@@ -66,12 +76,21 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     smtp: config.smtp,
     from: config.mailFrom,
     links: linksOf(config, () => accounts),
-    chores: [{ name: 'prune-accounts', run: () => accounts.prune(new Date(clock.now() - sessionLifeMs(config))) }],
+    chores: [
+      { name: 'prune-accounts', run: () => accounts.prune(new Date(clock.now() - sessionLifeMs(config))) },
+      {
+        name: 'prune-audit',
+        async run() {
+          await audit.prune()
+        },
+      },
+    ],
     log,
   })
   const accounts: Accounts = createAccounts({
     knex,
     mails: mail,
+    audit,
     requireVerifiedEmail: config.requireVerifiedEmail,
     sessions,
     throttle,
@@ -86,6 +105,7 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     accounts,
     sessions,
     mail,
+    audit,
     throttle,
     trustsProxy: compileTrust(config.trustedProxies),
     clock,

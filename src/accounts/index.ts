@@ -1,3 +1,4 @@
+import type { Audit } from '../audit/index.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Mails } from '../mail/index.ts'
 import type { Log } from '../platform/log.ts'
@@ -33,6 +34,7 @@ export function createAccounts({
   clock,
   log,
   mails,
+  audit,
   registration,
   requireVerifiedEmail,
   passwordMinLength,
@@ -44,15 +46,20 @@ export function createAccounts({
   clock: Clock
   log: Log
   mails: Pick<Mails, 'queue'>
+  audit: Audit
   registration: 'open' | 'closed'
   requireVerifiedEmail: boolean
   passwordMinLength: () => number
 }) {
   const users = createUsersTable(knex)
   const endings = createEndingsTable(knex)
+  const tokens = createOneTimeTokensTable(knex)
+  const consequences = createConsequences({ users, tokens, sessions, mails, audit, clock })
+  const ending = createEnding({ users, endings, consequences, sessions, audit, clock, log })
   const signIn = createSignIn({
     users,
-    endings,
+    ending,
+    audit,
     sessions,
     throttle,
     passwords,
@@ -63,14 +70,12 @@ export function createAccounts({
     requireVerifiedEmail,
     passwordMinLength,
   })
-  const tokens = createOneTimeTokensTable(knex)
-  const consequences = createConsequences({ users, tokens, sessions, mails, clock })
-  const ending = createEnding({ users, endings, consequences, sessions, clock, log })
   const recovery = createRecovery({
     users,
     endings,
     tokens,
     consequences,
+    audit,
     sessions,
     throttle,
     passwords,
@@ -92,13 +97,14 @@ export function createAccounts({
     revokeOthers: ending.revokeOthers,
     ...createProfile({
       users,
+      audit,
       sessions,
       clock,
       mustBeFaultless: signIn.mustBeFaultless,
       changeEmail: recovery.changeEmail,
     }),
     ...recovery,
-    ...createAdministration({ users, consequences, sessions, clock, log }),
+    ...createAdministration({ users, consequences, sessions, audit, clock, log }),
     /** Removes what has lapsed: one-time tokens, and endings of sessions that would be over by their age. */
     async prune(sessionsOpenedBefore: Date): Promise<void> {
       await tokens.prune(new Date(clock.now()))

@@ -1,10 +1,13 @@
 import { v4 } from 'uuid'
+import type { Actor, Audit } from '../audit/index.ts'
 import { AppError, type Fault } from '../errors.ts'
 import type { Mails } from '../mail/index.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
+import type { Knex } from '../platform/postgres.ts'
 import type { Client, Sessions } from '../sessions/index.ts'
 import type { Throttle } from '../throttle/index.ts'
+import { owner, stranger } from './actor.ts'
 import type { Consequences } from './consequences.ts'
 import type { Caller } from './ending.ts'
 import type { EndingsTable } from './endings-table.ts'
@@ -20,6 +23,7 @@ export interface RecoveryDeps {
   endings: EndingsTable
   tokens: OneTimeTokensTable
   consequences: Consequences
+  audit: Audit
   sessions: Sessions
   throttle: Throttle
   passwords: Passwords
@@ -35,6 +39,7 @@ export function createRecovery({
   endings,
   tokens,
   consequences,
+  audit,
   sessions,
   throttle,
   passwords,
@@ -61,8 +66,18 @@ export function createRecovery({
    *
    * @throws AppError `validation-failed` for text that is no address
    */
-  async function forgotPassword(emailText: string): Promise<void> {
-    await queueForAddress('reset-password', emailText, (person) => person.disabledAt === null)
+  async function forgotPassword(emailText: string, client: Client): Promise<void> {
+    await queueForAddress(
+      'reset-password',
+      emailText,
+      (person) => person.disabledAt === null,
+      (trx, person) =>
+        audit.record(trx, {
+          event: 'password.reset_requested',
+          actor: stranger(client),
+          userId: person?.id ?? null,
+        }),
+    )
   }
 
   /** Sends the link that confirms an address once more, if there is such an account and it is not confirmed. */
@@ -74,14 +89,16 @@ export function createRecovery({
     kind: 'reset-password' | 'verify-email',
     emailText: string,
     isWanted: (person: Person) => boolean,
+    andAlso: (trx: Knex, person: Person | null) => Promise<void> = async () => undefined,
   ): Promise<void> {
     const email = addressOf(emailText)
     const person = await users.findByEmail(email)
     if (await throttle.spend('mails', person ? { userId: person.id } : { unknownName: email })) return
     const userId = person && isWanted(person) ? person.id : v4()
-    await users.alongside((trx) =>
-      mails.queue(trx, { kind, userId, address: email, facts: { at: now().toISOString() } }),
-    )
+    await users.alongside(async (trx) => {
+      await mails.queue(trx, { kind, userId, address: email, facts: { at: now().toISOString() } })
+      await andAlso(trx, person)
+    })
   }
 
   /**
@@ -91,16 +108,16 @@ export function createRecovery({
    *
    * @throws AppError `invalid-reset-token`, `password-refused`; `too-many-attempts` in the place of the first
    */
-  async function resetPassword(token: string, newPassword: string, { address }: Client): Promise<void> {
+  async function resetPassword(token: string, newPassword: string, client: Client): Promise<void> {
     const found = await tokens.find('password-reset', token, now())
     const person = found && (await users.findById(found.userId))
     if (!person || person.email !== found.email || person.disabledAt) {
-      await throttle.mustSpend('wrong-tokens', { address })
+      await throttle.mustSpend('wrong-tokens', { address: client.address })
       throw new AppError('invalid-reset-token')
     }
     mustBeAllowed(person, newPassword)
     const passwordHash = await passwords.hash(newPassword)
-    await consequences.carryOut('password-reset', { person }, async (trx, at) => {
+    await consequences.carryOut('password-reset', { person, by: owner(person.id, client) }, async (trx, at) => {
       const held = await users.lock(trx, person.id)
       const spent = held?.email === found.email && (await tokens.spend(trx, 'password-reset', token, at))
       if (!spent || !(await users.setPassword(trx, { id: person.id, passwordHash }, at)))
@@ -119,14 +136,15 @@ export function createRecovery({
    * @throws AppError `wrong-password`, `too-many-attempts`, `password-refused`, `invalid-token`
    */
   async function changePassword(
-    { userId, sessionId }: Caller,
-    { currentPassword, newPassword, client }: { currentPassword: string; newPassword: string; client: Client },
+    { userId, sessionId, client }: Caller,
+    { currentPassword, newPassword }: { currentPassword: string; newPassword: string },
   ): Promise<SignedIn> {
     const person = await personOf(userId)
-    await provePassword(person, currentPassword)
+    const by = owner(userId, client)
+    await provePassword(person, currentPassword, by)
     mustBeAllowed(person, newPassword)
     const passwordHash = await passwords.hash(newPassword)
-    const changed = await consequences.carryOut('password-change', { person, sessionId }, async (trx, at) => {
+    const changed = await consequences.carryOut('password-change', { person, by, sessionId }, async (trx, at) => {
       const after = await users.setPassword(trx, { id: userId, passwordHash, instead: person.passwordHash }, at)
       if (!after) throw new AppError('wrong-password')
       return after
@@ -146,16 +164,18 @@ export function createRecovery({
    *
    * @throws AppError `wrong-password`, `too-many-attempts`, `validation-failed`, `email-taken`
    */
-  async function changeEmail(userId: string, emailText: string, currentPassword: string): Promise<Person> {
+  async function changeEmail({ userId, client }: Caller, emailText: string, currentPassword: string): Promise<Person> {
     const email = addressOf(emailText)
     const person = await personOf(userId)
-    await provePassword(person, currentPassword)
+    const by = owner(userId, client)
+    await provePassword(person, currentPassword, by)
     if (email === person.email) return person
     if (await users.findByEmail(email)) throw new AppError('email-taken')
     return users.alongside(async (trx) => {
       const pending = await users.amend(trx, userId, { pending_email: email }, now())
       if (!pending) throw new AppError('invalid-token', { reason: 'revoked' })
       await mails.queue(trx, { kind: 'confirm-new-email', userId, address: email, facts: { at: now().toISOString() } })
+      await audit.record(trx, { event: 'email.change_requested', actor: by, userId })
       return pending
     })
   }
@@ -165,10 +185,10 @@ export function createRecovery({
    *
    * @throws AppError `invalid-token-link`, `too-many-attempts` in its place, `email-taken` when somebody else has it by now
    */
-  async function verifyEmail(token: string, { address }: Client): Promise<Person> {
+  async function verifyEmail(token: string, client: Client): Promise<Person> {
     const found = await tokens.find('email-verification', token, now())
     if (!found) {
-      await throttle.mustSpend('wrong-tokens', { address })
+      await throttle.mustSpend('wrong-tokens', { address: client.address })
       throw new AppError('invalid-token-link')
     }
     const confirmed = await takenOr(() =>
@@ -179,8 +199,10 @@ export function createRecovery({
           throw new AppError('invalid-token-link')
         const after = await users.confirmEmail(trx, found.userId, found.email, at)
         if (!after) throw new AppError('invalid-token-link')
+        const by = owner(after.id, client)
         if (after.email !== before.email)
-          await consequences.follow(trx, 'email-change', { person: before, facts: { newAddress: after.email } })
+          await consequences.follow(trx, 'email-change', { person: before, by, facts: { newAddress: after.email } })
+        else await audit.record(trx, { event: 'email.verified', actor: by, userId: after.id })
         return after
       }),
     )
@@ -195,10 +217,11 @@ export function createRecovery({
    *
    * @throws AppError `wrong-password`, `too-many-attempts`
    */
-  async function remove({ userId }: Caller, currentPassword: string): Promise<void> {
+  async function remove({ userId, client }: Caller, currentPassword: string): Promise<void> {
     const person = await personOf(userId)
-    await provePassword(person, currentPassword)
-    await consequences.carryOut('delete', { person }, async (trx) => {
+    const by = owner(userId, client)
+    await provePassword(person, currentPassword, by)
+    await consequences.carryOut('delete', { person, by }, async (trx) => {
       if (!(await users.remove(trx, userId, person.passwordHash))) throw new AppError('wrong-password')
       await endings.forget(trx, userId)
       return null
@@ -241,9 +264,11 @@ export function createRecovery({
    *
    * @throws AppError `wrong-password`, `too-many-attempts`
    */
-  async function provePassword(person: Person, password: string): Promise<void> {
+  async function provePassword(person: Person, password: string, by: Actor): Promise<void> {
     const check = () => passwords.verify(person.passwordHash, password)
-    if (!(await throttle.attempt('wrong-passwords', { userId: person.id }, check))) throw new AppError('wrong-password')
+    if (await throttle.attempt('wrong-passwords', { userId: person.id }, check)) return
+    await audit.note({ event: 'password.proof_failed', actor: by, userId: person.id })
+    throw new AppError('wrong-password')
   }
 
   async function personOf(userId: string): Promise<Person> {

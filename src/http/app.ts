@@ -66,11 +66,12 @@ function causeOf({ cause }: AppError): LogFields {
 }
 
 async function run(route: Route, ctx: Context, services: Services): Promise<void> {
-  const caller = route.auth === 'none' ? null : await checkBearer(ctx, services)
+  const client = clientOf(ctx, services)
+  const caller = route.auth === 'none' ? null : await checkBearer(ctx, client, services)
   if (route.auth === 'bearer' && caller && 'refusal' in caller) throw caller.refusal
   const params = route.params ? readParams(route.params, ctx['params']) : undefined
   const body = route.method === 'get' ? undefined : await readBody(ctx, route, services)
-  const reply = await route.handle({ body, params, caller, client: clientOf(ctx, services) }, services)
+  const reply = await route.handle({ body, params, caller, client }, services)
   send(ctx, reply.status, reply.body, reply.headers, 'application/json; charset=utf-8')
 }
 

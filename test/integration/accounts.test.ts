@@ -29,7 +29,7 @@ describe('a login whose password check is still running', () => {
     const { person, session } = await room.aPerson()
     const login = room.logIn(person.email, password, slow)
     await gate.arrived
-    return { person, login, caller: { userId: person.id, sessionId: session.id } }
+    return { person, login, caller: { userId: person.id, sessionId: session.id, client } }
   }
 
   async function refusalAfterwards(login: Promise<unknown>): Promise<unknown> {
@@ -85,7 +85,7 @@ describe('what PostgreSQL knows to have ended', () => {
   for (const [name, end] of Object.entries(endings))
     it(`gets no new tokens, even if Redis has forgotten a ${name}`, async () => {
       const { person, session, pair } = await room.aPerson()
-      const caller = { userId: person.id, sessionId: session.id }
+      const caller = { userId: person.id, sessionId: session.id, client }
       const key = `${keyPrefix}sessions:{${person.id}}`
       const asBefore = await room.redis.hgetall(key)
       await end(caller)
@@ -135,7 +135,7 @@ describe('what PostgreSQL knows to have ended', () => {
     }
     const { person, session } = await room.aPerson()
 
-    const caller = { userId: person.id, sessionId: session.id }
+    const caller = { userId: person.id, sessionId: session.id, client }
     await room.accountsWith({ sessions: watched }).logOutEverywhere(caller)
 
     expect(seen).to.deep.equal([1])

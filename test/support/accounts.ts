@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import knexModule from 'knex'
 import { migrationSource } from '../../migrations/index.ts'
 import { createAccounts, createPasswords, type Accounts, type SignedIn } from '../../src/accounts/index.ts'
+import { createAudit, type Actor } from '../../src/audit/index.ts'
 import { createMail } from '../../src/mail/index.ts'
 import { migrate } from '../../src/platform/migrate.ts'
 import { openPostgres } from '../../src/platform/postgres.ts'
@@ -26,6 +27,9 @@ export const lives: Lives = {
 
 /** A client that tells nothing of itself. */
 export const client = { address: null, userAgent: null }
+
+/** An operator at the command line. */
+export const operator: Actor = { kind: 'operator', id: null, address: null, userAgent: null }
 
 export type AccountsRoom = Awaited<ReturnType<typeof openAccounts>>
 
@@ -53,6 +57,8 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
     log,
   })
 
+  const audit = createAudit({ knex: pool, clock, retentionMs: () => hour, log })
+
   /** The accounts on the same stores, with some of their parts replaced. */
   const accountsWith = (parts: Partial<Parameters<typeof createAccounts>[0]> = {}): Accounts =>
     createAccounts({
@@ -63,6 +69,7 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
       clock,
       log,
       mails,
+      audit,
       registration: 'open',
       requireVerifiedEmail: false,
       passwordMinLength: () => 8,
@@ -76,6 +83,7 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
     clock,
     passwords,
     sessions,
+    audit,
     accounts,
     accountsWith,
     /** Registers somebody. */

@@ -11,8 +11,8 @@ export const forgotPassword = defineRoute({
   written: (members) => members,
   replies: { 202: schemas.MailPromised },
   problems: [],
-  async handle({ body }, { accounts }) {
-    await accounts.forgotPassword(body.email)
+  async handle({ body, client }, { accounts }) {
+    await accounts.forgotPassword(body.email, client)
     return reply(202, { message: 'If there is an account with this address, a mail is on its way.' })
   },
 })
@@ -67,11 +67,10 @@ export const changePassword = defineRoute({
   body: schemas.PasswordBody,
   replies: { 200: schemas.TokenResponse },
   problems: ['wrong-password', 'password-refused', 'too-many-attempts'],
-  async handle({ body, caller, client }, { accounts, clock }) {
+  async handle({ body, caller }, { accounts, clock }) {
     const signedIn = await accounts.changePassword(caller, {
       currentPassword: body.current_password,
       newPassword: body.new_password,
-      client,
     })
     return reply(200, tokenView(signedIn, clock.now()))
   },
