@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import argon2 from 'argon2'
 import { createAdmission, type AdmissionBounds } from './admission.ts'
 import { argon2idCost, matches } from './imported-hashes.ts'
@@ -19,7 +20,7 @@ export type Passwords = ReturnType<typeof createPasswords>
 export function createPasswords({ memoryKib, timeCost, parallelism }: HashCost, bounds: AdmissionBounds) {
   const cost = { type: argon2.argon2id, memoryCost: memoryKib, timeCost, parallelism }
   const admit = createAdmission(bounds)
-  let nobodys: string | undefined
+  const nobodys = hashOfNothing({ memoryKib, timeCost, parallelism })
 
   async function hash(password: string): Promise<string> {
     return admit(() => argon2.hash(canonicalPassword(password), cost))
@@ -29,14 +30,14 @@ export function createPasswords({ memoryKib, timeCost, parallelism }: HashCost, 
    * Tells whether a password is the one that was hashed, by us or by the system that the account was imported from.
    *
    * Without a hash it does the same work and says no, so that time does not tell whether there is an account. A password
-   * is tried in our form (NFC), and where that is another text, as it was typed: other systems hash it so.
+   * is tried in our form (NFC), and where that is another text, as it was typed: other systems hash it so. Both are
+   * tried in any case, or time would tell that the first was right, also where the answer does not (a disabled account).
    */
   async function verify(passwordHash: string | null, password: string): Promise<boolean> {
     return admit(async () => {
-      nobodys ??= await argon2.hash('the password of nobody', cost)
-      const known = passwordHash ?? nobodys
-      const ours = canonicalPassword(password)
-      const right = (await matches(known, ours)) || (ours !== password && (await matches(known, password)))
+      let right = false
+      for (const form of new Set([canonicalPassword(password), password]))
+        if (await matches(passwordHash ?? nobodys, form)) right = true
       return right && passwordHash !== null
     })
   }
@@ -48,4 +49,10 @@ export function createPasswords({ memoryKib, timeCost, parallelism }: HashCost, 
   }
 
   return { hash, verify, isOutdated }
+}
+
+/** A hash that costs as much to check as another one, and that nobody knows a password for (PHC string). */
+function hashOfNothing({ memoryKib, timeCost, parallelism }: HashCost): string {
+  const random = (bytes: number) => randomBytes(bytes).toString('base64').replaceAll('=', '')
+  return `$argon2id$v=19$m=${memoryKib},t=${timeCost},p=${parallelism}$${random(16)}$${random(32)}`
 }

@@ -14,7 +14,7 @@ export interface ProfileDeps {
   sessions: Sessions
   clock: Clock
   mustBeFaultless: (written: Written) => void
-  changeEmail: (caller: Caller, email: string, currentPassword: string) => Promise<Person>
+  changeEmail: (caller: Caller, email: string, currentPassword: string) => Promise<void>
 }
 
 /** What people see and change of themselves and their sessions. */
@@ -31,7 +31,7 @@ export function createProfile({ users, audit, sessions, clock, mustBeFaultless, 
    *
    * PostgreSQL commits first; then the card in Redis follows, so that gateways see the change with their next question.
    *
-   * @throws AppError `validation-failed`, `username-taken`, `wrong-password`, `email-taken`
+   * @throws AppError `validation-failed`, `username-taken`, `wrong-password`, `email-taken`, `invalid-token`
    */
   async function change(
     caller: Caller,

@@ -1,5 +1,5 @@
 import { v4 } from 'uuid'
-import type { Actor, Audit } from '../audit/index.ts'
+import type { Audit } from '../audit/index.ts'
 import { AppError, type Fault } from '../errors.ts'
 import type { Mails } from '../mail/index.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -67,16 +67,9 @@ export function createRecovery({
    * @throws AppError `validation-failed` for text that is no address
    */
   async function forgotPassword(emailText: string, client: Client): Promise<void> {
-    await queueForAddress(
-      'reset-password',
-      emailText,
-      (person) => person.disabledAt === null,
-      (trx, person) =>
-        audit.record(trx, {
-          event: 'password.reset_requested',
-          actor: stranger(client),
-          userId: person?.id ?? null,
-        }),
+    const isWanted = (person: Person) => person.disabledAt === null
+    await queueForAddress('reset-password', emailText, isWanted, (trx, userId) =>
+      audit.record(trx, { event: 'password.reset_requested', actor: stranger(client), userId }),
     )
   }
 
@@ -89,7 +82,7 @@ export function createRecovery({
     kind: 'reset-password' | 'verify-email',
     emailText: string,
     isWanted: (person: Person) => boolean,
-    andAlso: (trx: Knex, person: Person | null) => Promise<void> = async () => undefined,
+    andAlso: (trx: Knex, userId: string | null) => Promise<void> = async () => undefined,
   ): Promise<void> {
     const email = addressOf(emailText)
     const person = await users.findByEmail(email)
@@ -97,7 +90,7 @@ export function createRecovery({
     const userId = person && isWanted(person) ? person.id : v4()
     await users.alongside(async (trx) => {
       await mails.queue(trx, { kind, userId, address: email, facts: { at: now().toISOString() } })
-      await andAlso(trx, person)
+      await andAlso(trx, person?.id ?? null)
     })
   }
 
@@ -119,9 +112,10 @@ export function createRecovery({
     const passwordHash = await passwords.hash(newPassword)
     await consequences.carryOut('password-reset', { person, by: owner(person.id, client) }, async (trx, at) => {
       const held = await users.lock(trx, person.id)
-      const spent = held?.email === found.email && (await tokens.spend(trx, 'password-reset', token, at))
-      if (!spent || !(await users.setPassword(trx, { id: person.id, passwordHash }, at)))
+      const mayReset = held?.email === found.email && !held.disabledAt
+      if (!mayReset || !(await tokens.spend(trx, 'password-reset', token, at)))
         throw new AppError('invalid-reset-token')
+      await users.setPassword(trx, person.id, passwordHash, at)
       return users.confirmEmail(trx, person.id, found.email, at)
     })
     log('password.reset', { user_id: person.id })
@@ -130,24 +124,22 @@ export function createRecovery({
   /**
    * Changes the password of the caller: this session gets a new pair, all others end.
    *
-   * Of two changes that name the same current password one succeeds: it is written on condition that the hash which was
-   * verified still stands.
+   * Of two changes that name the same current password one succeeds.
    *
    * @throws AppError `wrong-password`, `too-many-attempts`, `password-refused`, `invalid-token`
    */
   async function changePassword(
-    { userId, sessionId, client }: Caller,
+    caller: Caller,
     { currentPassword, newPassword }: { currentPassword: string; newPassword: string },
   ): Promise<SignedIn> {
-    const person = await personOf(userId)
+    const { userId, sessionId, client } = caller
     const by = owner(userId, client)
-    await provePassword(person, currentPassword, by)
+    const person = await provePassword(caller, currentPassword)
     mustBeAllowed(person, newPassword)
     const passwordHash = await passwords.hash(newPassword)
     const changed = await consequences.carryOut('password-change', { person, by, sessionId }, async (trx, at) => {
-      const after = await users.setPassword(trx, { id: userId, passwordHash, instead: person.passwordHash }, at)
-      if (!after) throw new AppError('wrong-password')
-      return after
+      await mustStandAsProven(trx, caller, person)
+      return users.setPassword(trx, userId, passwordHash, at)
     })
     const replaced = await sessions.replacePair(userId, sessionId, {
       card: cardOf(changed),
@@ -162,21 +154,21 @@ export function createRecovery({
   /**
    * Starts the change of an address: it is pending until the new one confirms.
    *
-   * @throws AppError `wrong-password`, `too-many-attempts`, `validation-failed`, `email-taken`
+   * @throws AppError `wrong-password`, `too-many-attempts`, `validation-failed`, `email-taken`, `invalid-token`
    */
-  async function changeEmail({ userId, client }: Caller, emailText: string, currentPassword: string): Promise<Person> {
+  async function changeEmail(caller: Caller, emailText: string, currentPassword: string): Promise<void> {
     const email = addressOf(emailText)
-    const person = await personOf(userId)
-    const by = owner(userId, client)
-    await provePassword(person, currentPassword, by)
-    if (email === person.email) return person
+    const person = await provePassword(caller, currentPassword)
+    if (email === person.email) return
     if (await users.findByEmail(email)) throw new AppError('email-taken')
-    return users.alongside(async (trx) => {
-      const pending = await users.amend(trx, userId, { pending_email: email }, now())
-      if (!pending) throw new AppError('invalid-token', { reason: 'revoked' })
-      await mails.queue(trx, { kind: 'confirm-new-email', userId, address: email, facts: { at: now().toISOString() } })
-      await audit.record(trx, { event: 'email.change_requested', actor: by, userId })
-      return pending
+    await users.alongside(async (trx) => {
+      const at = now()
+      await mustStandAsProven(trx, caller, person)
+      await users.amend(trx, person.id, { pending_email: email }, at)
+      const facts = { at: at.toISOString() }
+      await mails.queue(trx, { kind: 'confirm-new-email', userId: person.id, address: email, facts })
+      const actor = owner(person.id, caller.client)
+      await audit.record(trx, { event: 'email.change_requested', actor, userId: person.id })
     })
   }
 
@@ -215,18 +207,17 @@ export function createRecovery({
   /**
    * Deletes the caller's account with everything that belongs to it.
    *
-   * @throws AppError `wrong-password`, `too-many-attempts`
+   * @throws AppError `wrong-password`, `too-many-attempts`, `invalid-token`
    */
-  async function remove({ userId, client }: Caller, currentPassword: string): Promise<void> {
-    const person = await personOf(userId)
-    const by = owner(userId, client)
-    await provePassword(person, currentPassword, by)
-    await consequences.carryOut('delete', { person, by }, async (trx) => {
-      if (!(await users.remove(trx, userId, person.passwordHash))) throw new AppError('wrong-password')
-      await endings.forget(trx, userId)
+  async function remove(caller: Caller, currentPassword: string): Promise<void> {
+    const person = await provePassword(caller, currentPassword)
+    await consequences.carryOut('delete', { person, by: owner(person.id, caller.client) }, async (trx) => {
+      await mustStandAsProven(trx, caller, person)
+      await users.remove(trx, person.id)
+      await endings.forget(trx, person.id)
       return null
     })
-    log('account.deleted', { user_id: userId })
+    log('account.deleted', { user_id: person.id })
   }
 
   /** Mints the token of a reset mail that is being sent; null when it is not wanted any more. */
@@ -262,19 +253,30 @@ export function createRecovery({
   /**
    * Makes sure that the caller knows their password; its wrong guesses count with those at the login.
    *
-   * @throws AppError `wrong-password`, `too-many-attempts`
+   * @returns the person as they were when they proved it
+   * @throws AppError `wrong-password`, `too-many-attempts`, `invalid-token`
    */
-  async function provePassword(person: Person, password: string, by: Actor): Promise<void> {
+  async function provePassword({ userId, client }: Caller, password: string): Promise<Person> {
+    const person = await users.findById(userId)
+    if (!person) throw new AppError('invalid-token', { reason: 'revoked' })
     const check = () => passwords.verify(person.passwordHash, password)
-    if (await throttle.attempt('wrong-passwords', { userId: person.id }, check)) return
-    await audit.note({ event: 'password.proof_failed', actor: by, userId: person.id })
+    if (await throttle.attempt('wrong-passwords', { userId }, check)) return person
+    await audit.note({ event: 'password.proof_failed', actor: owner(userId, client), userId })
     throw new AppError('wrong-password')
   }
 
-  async function personOf(userId: string): Promise<Person> {
-    const person = await users.findById(userId)
-    if (!person) throw new AppError('invalid-token', { reason: 'revoked' })
-    return person
+  /**
+   * Locks the person, and makes sure that neither their password nor the caller's session went while it was checked.
+   *
+   * The epoch moves with every other password, and not when a login replaces the hash by another of the same one.
+   *
+   * @throws AppError `invalid-token`, `wrong-password`
+   */
+  async function mustStandAsProven(trx: Knex, { userId, sessionId }: Caller, person: Person): Promise<void> {
+    const held = await users.lock(trx, userId)
+    if (!(await sessions.find(userId, sessionId)))
+      throw new AppError('invalid-token', { reason: await sessions.reasonOf(sessionId) })
+    if (held?.sessionEpoch !== person.sessionEpoch) throw new AppError('wrong-password')
   }
 
   function mustBeAllowed({ email, username }: Person, newPassword: string): void {

@@ -197,9 +197,15 @@ export function createSignIn(deps: SignInDeps) {
    * On condition that it still is the hash that was verified; and whatever comes of it, the login has succeeded.
    */
   async function renewHash(person: Person, password: string): Promise<void> {
-    await Promise.allSettled([
-      passwords.hash(password).then((hash) => users.renewHash(person.id, person.passwordHash, hash)),
-    ])
+    try {
+      const renewed = await users.renewHash(person.id, person.passwordHash, await passwords.hash(password))
+      if (renewed) log('password.rehashed', { user_id: person.id })
+    } catch (error) {
+      log('password.rehash_failed', {
+        user_id: person.id,
+        code: error instanceof AppError ? error.code : 'internal-error',
+      })
+    }
   }
 
   async function findPerson({ kind, text }: Identifier): Promise<Person | null> {

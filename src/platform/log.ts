@@ -27,6 +27,15 @@ export const logEvents = {
   'account.deleted': { level: 'info', meaning: 'Somebody deleted their account.' },
   'password.changed': { level: 'info', meaning: 'Somebody changed their password; their other sessions ended.' },
   'password.reset': { level: 'info', meaning: 'Somebody reset their password; all their sessions ended.' },
+  'password.rehashed': {
+    level: 'info',
+    meaning: 'A login replaced a hash that was cheaper or of another kind by one of today’s.',
+  },
+  'password.rehash_failed': {
+    level: 'warn',
+    meaning:
+      'A login succeeded, and its outdated hash could not be replaced, `code` tells why; the next one tries again.',
+  },
   'email.verified': { level: 'info', meaning: 'Somebody confirmed their e-mail address.' },
   'login.succeeded': { level: 'info', meaning: 'A session was opened with a password.' },
   'login.failed': { level: 'info', meaning: 'A login was refused; `reason` tells why, the caller was not told.' },

@@ -45,7 +45,9 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
   if (redis.status !== 'ready') await once(redis, 'ready')
   const clock = movableClock()
   const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
-  const sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives })
+  const sessionsWith = (others: Partial<Lives>) =>
+    createSessions({ redis, prefix: keyPrefix, clock, lives: () => ({ ...lives, ...others }) })
+  const sessions = sessionsWith({})
   const mails = createMail({
     knex: pool,
     databaseUrl: postgres,
@@ -83,6 +85,7 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
     clock,
     passwords,
     sessions,
+    sessionsWith,
     audit,
     accounts,
     accountsWith,

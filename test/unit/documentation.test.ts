@@ -2,6 +2,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { expect } from 'chai'
 import { consequences, type AccountEvent } from '../../src/accounts/consequences.ts'
+import { auditEvents } from '../../src/audit/index.ts'
 import { readConfig, variables } from '../../src/config.ts'
 import { problemKinds, routes, type Route } from '../../src/http/index.ts'
 import { problemOf } from '../../src/http/problems.ts'
@@ -71,6 +72,12 @@ describe('the README', () => {
     ])
 
     expect(tableBelow(readme, 'What ends what')).to.deep.equal(declared)
+  })
+
+  it('lists every audit event with its meaning, and no other', () => {
+    const declared = Object.entries(auditEvents).map(([event, meaning]) => [code(event), meaning])
+
+    expect(tableBelow(readme, 'Audit events')).to.deep.equal(declared)
   })
 
   it('lists every log event with its level and meaning, and no other', () => {
