@@ -1,10 +1,7 @@
 import { AppError } from '../errors.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { Log } from '../platform/log.ts'
-import type { Sessions } from '../sessions/index.ts'
 import { consequences as table, type Consequences } from './consequences.ts'
-import type { Ending, EndingsTable } from './endings-table.ts'
-import type { UsersTable } from './users-table.ts'
+import type { Ending } from './endings-table.ts'
+import type { Parts } from './parts.ts'
 
 /** The session that a request came with. */
 export interface Caller {
@@ -12,14 +9,7 @@ export interface Caller {
   sessionId: string
 }
 
-export interface EndingDeps {
-  users: UsersTable
-  endings: EndingsTable
-  consequences: Consequences
-  sessions: Sessions
-  clock: Clock
-  log: Log
-}
+export type End = ReturnType<typeof createEnding>['end']
 
 /**
  * All the ways a session is ended on purpose.
@@ -27,7 +17,14 @@ export interface EndingDeps {
  * Each writes to both stores and tries the second even when the first has failed. It returns only when both have
  * confirmed, and throws AppError `unavailable` otherwise; repeating it is harmless.
  */
-export function createEnding({ users, endings, consequences, sessions, clock, log }: EndingDeps) {
+export function createEnding({
+  users,
+  endings,
+  consequences,
+  sessions,
+  clock,
+  log,
+}: Parts & { consequences: Consequences }) {
   /** Ends the named sessions of a person; returns how many of them were open. */
   async function end(
     event: 'logout' | 'revoke-one' | 'revoke-others' | 'reuse',

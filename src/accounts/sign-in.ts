@@ -1,17 +1,12 @@
 import { v4 } from 'uuid'
 import { AppError } from '../errors.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { Mails } from '../mail/index.ts'
 import { digest } from '../platform/digest.ts'
-import type { Log } from '../platform/log.ts'
-import type { Client, Session, Sessions, TokenPair } from '../sessions/index.ts'
-import type { Subject, Throttle } from '../throttle/index.ts'
+import type { Client, Session, TokenPair } from '../sessions/index.ts'
+import type { Subject } from '../throttle/index.ts'
 import { consequences } from './consequences.ts'
-import type { EndingsTable } from './endings-table.ts'
-import type { Passwords } from './passwords.ts'
+import type { Parts } from './parts.ts'
 import { cardOf, type Person } from './person.ts'
-import { canonicalEmail, canonicalLabel, faultsOf, isUsername, type Written } from './rules.ts'
-import type { UsersTable } from './users-table.ts'
+import { canonicalEmail, canonicalLabel, isUsername, mustBeFaultless } from './rules.ts'
 
 /** An open session with its tokens and its person. */
 export interface SignedIn {
@@ -42,49 +37,20 @@ export interface Login {
   client: Client
 }
 
-export interface SignInDeps {
-  users: UsersTable
-  endings: EndingsTable
-  sessions: Sessions
-  throttle: Throttle
-  passwords: Passwords
-  clock: Clock
-  log: Log
-  mails: Pick<Mails, 'queue'>
-  registration: 'open' | 'closed'
-  requireVerifiedEmail: boolean
-  passwordMinLength: () => number
-}
-
 /** Registering and logging in: the ways to a session that begin with a password. */
-export function createSignIn(deps: SignInDeps) {
-  const {
-    users,
-    endings,
-    sessions,
-    throttle,
-    passwords,
-    clock,
-    log,
-    mails,
-    registration,
-    requireVerifiedEmail,
-    passwordMinLength,
-  } = deps
-
-  /** Everything wrong with what somebody wrote about themselves. */
-  function faults(written: Written) {
-    return faultsOf(written, { passwordMinLength: passwordMinLength() })
-  }
-
-  /** @throws AppError `password-refused` when only the password is at fault, `validation-failed` for all else */
-  function mustBeFaultless(written: Written): void {
-    const found = faults(written)
-    if (found.length === 0) return
-    const onlyPassword = found.every(({ member }) => member === 'password')
-    throw new AppError(onlyPassword ? 'password-refused' : 'validation-failed', { faults: found })
-  }
-
+export function createSignIn({
+  users,
+  endings,
+  sessions,
+  throttle,
+  passwords,
+  mails,
+  clock,
+  log,
+  registration,
+  requireVerifiedEmail,
+  faults,
+}: Parts) {
   /**
    * Registers an account and opens its first session.
    *
@@ -99,7 +65,7 @@ export function createSignIn(deps: SignInDeps) {
    */
   async function register(asked: Registration): Promise<SignedIn | null> {
     if (registration === 'closed') throw new AppError('registration-closed')
-    mustBeFaultless(asked)
+    mustBeFaultless(faults(asked))
     await throttle.mustSpend('registrations', { address: asked.client.address })
     const passwordHash = await passwords.hash(asked.password)
     if (requireVerifiedEmail && asked.username != null && (await users.findByUsername(asked.username)))
@@ -148,7 +114,7 @@ export function createSignIn(deps: SignInDeps) {
    *   account, known or not, or the client's address
    */
   async function logIn(asked: Login): Promise<SignedIn> {
-    mustBeFaultless({ deviceName: asked.deviceName })
+    mustBeFaultless(faults({ deviceName: asked.deviceName }))
     await throttle.mustSpend('logins', { address: asked.client.address })
     const person = await findPerson(asked.identifier)
     const subject: Subject = person ? { userId: person.id } : { unknownName: asked.identifier.text }
@@ -249,7 +215,7 @@ export function createSignIn(deps: SignInDeps) {
     return new AppError('invalid-credentials')
   }
 
-  return { faults, mustBeFaultless, register, logIn }
+  return { register, logIn }
 }
 
 /** What tells one device of a person from another: what it says it is. Kept as a digest. */
