@@ -1,23 +1,18 @@
-import type { Actor, Audit } from '../audit/index.ts'
+import type { Actor } from '../audit/index.ts'
 import { AppError } from '../errors.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { Log } from '../platform/log.ts'
-import type { Sessions } from '../sessions/index.ts'
 import type { Consequences } from './consequences.ts'
+import type { Parts } from './parts.ts'
 import { cardOf, type Person } from './person.ts'
-import type { UsersTable } from './users-table.ts'
-
-export interface AdministrationDeps {
-  users: UsersTable
-  consequences: Consequences
-  sessions: Sessions
-  audit: Audit
-  clock: Clock
-  log: Log
-}
 
 /** What is done to people's accounts by somebody else; who may do it is not decided here. */
-export function createAdministration({ users, consequences, sessions, audit, clock, log }: AdministrationDeps) {
+export function createAdministration({
+  users,
+  consequences,
+  sessions,
+  audit,
+  clock,
+  log,
+}: Parts & { consequences: Consequences }) {
   /**
    * Disables an account: every session ends, no link in a mail works any more, and nobody logs in.
    *

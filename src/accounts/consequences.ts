@@ -1,11 +1,9 @@
-import type { Actor, Audit, AuditEntry, AuditEventName } from '../audit/index.ts'
-import type { MailFacts, MailKind, Mails } from '../mail/index.ts'
-import type { Clock } from '../platform/clock.ts'
+import type { Actor, AuditEntry, AuditEventName } from '../audit/index.ts'
+import type { MailFacts, MailKind } from '../mail/index.ts'
 import type { Knex } from '../platform/postgres.ts'
-import type { EndReason, Session, Sessions } from '../sessions/index.ts'
-import type { OneTimeTokensTable } from './one-time-tokens-table.ts'
+import type { EndReason, Session } from '../sessions/index.ts'
+import type { Parts } from './parts.ts'
 import type { Person } from './person.ts'
-import type { UsersTable } from './users-table.ts'
 
 /** What an event does. "This session" is the one it came with, or that it names. */
 interface Consequence {
@@ -101,19 +99,10 @@ export interface Affected {
   detail?: AuditEntry['detail']
 }
 
-export interface ConsequencesDeps {
-  users: UsersTable
-  tokens: OneTimeTokensTable
-  sessions: Sessions
-  mails: Pick<Mails, 'queue'>
-  audit: Audit
-  clock: Clock
-}
-
 export type Consequences = ReturnType<typeof createConsequences>
 
 /** Carries out what the table says. */
-export function createConsequences({ users, tokens, sessions, mails, audit, clock }: ConsequencesDeps) {
+export function createConsequences({ users, tokens, sessions, mails, audit, clock }: Parts) {
   /** Does the part of an event that is PostgreSQL's, in the transaction of its cause; returns the epoch if it moved. */
   async function follow(
     trx: Knex,

@@ -1,29 +1,17 @@
-import type { Actor, Audit } from '../audit/index.ts'
+import type { Actor } from '../audit/index.ts'
 import { AppError } from '../errors.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { Log } from '../platform/log.ts'
 import type { Knex } from '../platform/postgres.ts'
-import type { Client, EndReason, Sessions } from '../sessions/index.ts'
+import type { Client, EndReason } from '../sessions/index.ts'
 import { owner, theService } from './actor.ts'
 import { consequences as table, type Consequences } from './consequences.ts'
-import type { EndingsTable, RecordedEnding } from './endings-table.ts'
-import type { UsersTable } from './users-table.ts'
+import type { RecordedEnding } from './endings-table.ts'
+import type { Parts } from './parts.ts'
 
 /** The session that a request came with, and the client that sent it. */
 export interface Caller {
   userId: string
   sessionId: string
   client: Client
-}
-
-export interface EndingDeps {
-  users: UsersTable
-  endings: EndingsTable
-  consequences: Consequences
-  sessions: Sessions
-  audit: Audit
-  clock: Clock
-  log: Log
 }
 
 export type Ending = ReturnType<typeof createEnding>
@@ -34,7 +22,15 @@ export type Ending = ReturnType<typeof createEnding>
  * Each writes to both stores and tries the second even when the first has failed. It returns only when both have
  * confirmed, and throws AppError `unavailable` otherwise; repeating it is harmless.
  */
-export function createEnding({ users, endings, consequences, sessions, audit, clock, log }: EndingDeps) {
+export function createEnding({
+  users,
+  endings,
+  consequences,
+  sessions,
+  audit,
+  clock,
+  log,
+}: Parts & { consequences: Consequences }) {
   /** Ends the named sessions of a person; returns how many of them were open. */
   async function end(
     event: 'logout' | 'revoke-one' | 'revoke-others' | 'reuse',

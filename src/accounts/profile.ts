@@ -1,24 +1,21 @@
-import type { Audit } from '../audit/index.ts'
 import { AppError } from '../errors.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { Session, Sessions } from '../sessions/index.ts'
+import type { Session } from '../sessions/index.ts'
 import { owner } from './actor.ts'
 import type { Caller } from './ending.ts'
+import type { Parts } from './parts.ts'
 import { cardOf, type Person } from './person.ts'
-import { canonicalLabel, type Written } from './rules.ts'
-import { takenOr, type UsersTable } from './users-table.ts'
-
-export interface ProfileDeps {
-  users: UsersTable
-  audit: Audit
-  sessions: Sessions
-  clock: Clock
-  mustBeFaultless: (written: Written) => void
-  changeEmail: (caller: Caller, email: string, currentPassword: string) => Promise<void>
-}
+import { canonicalLabel, mustBeFaultless } from './rules.ts'
+import { takenOr } from './users-table.ts'
 
 /** What people see and change of themselves and their sessions. */
-export function createProfile({ users, audit, sessions, clock, mustBeFaultless, changeEmail }: ProfileDeps) {
+export function createProfile({
+  users,
+  audit,
+  sessions,
+  clock,
+  faults,
+  changeEmail,
+}: Parts & { changeEmail: (caller: Caller, email: string, currentPassword: string) => Promise<void> }) {
   /** @throws AppError `invalid-token` when the account is gone */
   async function me({ userId }: Caller): Promise<Person> {
     const person = await users.findById(userId)
@@ -43,7 +40,7 @@ export function createProfile({ users, audit, sessions, clock, mustBeFaultless, 
       signInNotices?: boolean | undefined
     },
   ): Promise<Person> {
-    mustBeFaultless(written)
+    mustBeFaultless(faults(written))
     const { username, name, email, currentPassword, signInNotices } = written
     if (email !== undefined) {
       if (currentPassword === undefined)
@@ -84,7 +81,7 @@ export function createProfile({ users, audit, sessions, clock, mustBeFaultless, 
 
   /** @throws AppError `validation-failed`, `not-found` */
   async function renameSession({ userId }: Caller, sessionId: string, deviceName: string | null): Promise<Session> {
-    mustBeFaultless({ deviceName })
+    mustBeFaultless(faults({ deviceName }))
     const renamed = await sessions.rename(userId, sessionId, canonicalLabel(deviceName ?? ''))
     if (!renamed) throw new AppError('not-found')
     return renamed

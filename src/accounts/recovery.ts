@@ -1,37 +1,16 @@
 import { v4 } from 'uuid'
-import type { Audit } from '../audit/index.ts'
-import { AppError, type Fault } from '../errors.ts'
-import type { Mails } from '../mail/index.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { Log } from '../platform/log.ts'
+import { AppError } from '../errors.ts'
 import type { Knex } from '../platform/postgres.ts'
-import type { Client, Sessions } from '../sessions/index.ts'
-import type { Throttle } from '../throttle/index.ts'
+import type { Client } from '../sessions/index.ts'
 import { owner, stranger } from './actor.ts'
 import type { Consequences } from './consequences.ts'
 import type { Caller } from './ending.ts'
-import type { EndingsTable } from './endings-table.ts'
-import type { OneTimeTokensTable, Purpose } from './one-time-tokens-table.ts'
-import type { Passwords } from './passwords.ts'
+import type { Purpose } from './one-time-tokens-table.ts'
+import type { Parts } from './parts.ts'
 import { cardOf, type Person } from './person.ts'
-import { canonicalEmail, type Written } from './rules.ts'
+import { canonicalEmail } from './rules.ts'
 import type { SignedIn } from './sign-in.ts'
-import { takenOr, type UsersTable } from './users-table.ts'
-
-export interface RecoveryDeps {
-  users: UsersTable
-  endings: EndingsTable
-  tokens: OneTimeTokensTable
-  consequences: Consequences
-  audit: Audit
-  sessions: Sessions
-  throttle: Throttle
-  passwords: Passwords
-  mails: Pick<Mails, 'queue'>
-  clock: Clock
-  log: Log
-  faults: (written: Written) => Fault[]
-}
+import { takenOr } from './users-table.ts'
 
 /** Passwords and addresses after the registration: forgotten, reset, changed, confirmed, deleted. */
 export function createRecovery({
@@ -47,7 +26,7 @@ export function createRecovery({
   clock,
   log,
   faults,
-}: RecoveryDeps) {
+}: Parts & { consequences: Consequences }) {
   const now = () => new Date(clock.now())
 
   /** @throws AppError `validation-failed` */

@@ -1,25 +1,21 @@
 import { AppError } from '../errors.ts'
-import type { Log } from '../platform/log.ts'
-import type { Client, EndReason, Session, Sessions } from '../sessions/index.ts'
-import type { Throttle } from '../throttle/index.ts'
+import type { Client, EndReason, Session } from '../sessions/index.ts'
 import type { Consequences } from './consequences.ts'
-import type { Caller, createEnding } from './ending.ts'
 import { stranger } from './actor.ts'
+import type { Caller, Ending } from './ending.ts'
+import type { Parts } from './parts.ts'
 import { cardOf, type Person } from './person.ts'
 import type { SignedIn } from './sign-in.ts'
-import type { UsersTable } from './users-table.ts'
-
-export interface RefreshDeps {
-  users: UsersTable
-  sessions: Sessions
-  throttle: Throttle
-  ending: ReturnType<typeof createEnding>
-  consequences: Consequences
-  log: Log
-}
 
 /** New tokens for a session that is open already. PostgreSQL is asked first: Redis may have forgotten an ending. */
-export function createRefresh({ users, sessions, throttle, ending, consequences, log }: RefreshDeps) {
+export function createRefresh({
+  users,
+  sessions,
+  throttle,
+  log,
+  consequences,
+  end,
+}: Parts & { consequences: Consequences; end: Ending['end'] }) {
   /**
    * Spends a refresh token for a new pair, or hands the same pair to a retry within the grace window.
    *
@@ -79,7 +75,7 @@ export function createRefresh({ users, sessions, throttle, ending, consequences,
   /** Ends the session, and lets the owner know: somebody else may hold a token of theirs. */
   async function endReused(session: Session, client: Client): Promise<never> {
     const by = stranger(client)
-    const endedCount = await ending.end('reuse', session.userId, [session.id], by)
+    const endedCount = await end('reuse', session.userId, [session.id], by)
     const owner = endedCount > 0 ? await users.findById(session.userId) : null
     if (owner) {
       const affected = { person: owner, by, sessionId: session.id, facts: { deviceName: session.deviceName } }

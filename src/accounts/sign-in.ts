@@ -1,19 +1,14 @@
 import { v4 } from 'uuid'
-import type { Audit } from '../audit/index.ts'
 import { AppError } from '../errors.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { Mails } from '../mail/index.ts'
 import { digest } from '../platform/digest.ts'
-import type { Log } from '../platform/log.ts'
-import type { Client, Session, Sessions, TokenPair } from '../sessions/index.ts'
-import type { Subject, Throttle } from '../throttle/index.ts'
+import type { Client, Session, TokenPair } from '../sessions/index.ts'
+import type { Subject } from '../throttle/index.ts'
 import { owner, stranger, theService } from './actor.ts'
 import { consequences } from './consequences.ts'
 import type { Ending } from './ending.ts'
-import type { Passwords } from './passwords.ts'
+import type { Parts } from './parts.ts'
 import { cardOf, type Person } from './person.ts'
-import { canonicalEmail, canonicalLabel, faultsOf, isUsername, type Written } from './rules.ts'
-import type { UsersTable } from './users-table.ts'
+import { canonicalEmail, canonicalLabel, isUsername, mustBeFaultless } from './rules.ts'
 
 /** An open session with its tokens and its person. */
 export interface SignedIn {
@@ -44,51 +39,21 @@ export interface Login {
   client: Client
 }
 
-export interface SignInDeps {
-  users: UsersTable
-  ending: Pick<Ending, 'record'>
-  audit: Audit
-  sessions: Sessions
-  throttle: Throttle
-  passwords: Passwords
-  clock: Clock
-  log: Log
-  mails: Pick<Mails, 'queue'>
-  registration: 'open' | 'closed'
-  requireVerifiedEmail: boolean
-  passwordMinLength: () => number
-}
-
 /** Registering and logging in: the ways to a session that begin with a password. */
-export function createSignIn(deps: SignInDeps) {
-  const {
-    users,
-    ending,
-    audit,
-    sessions,
-    throttle,
-    passwords,
-    clock,
-    log,
-    mails,
-    registration,
-    requireVerifiedEmail,
-    passwordMinLength,
-  } = deps
-
-  /** Everything wrong with what somebody wrote about themselves. */
-  function faults(written: Written) {
-    return faultsOf(written, { passwordMinLength: passwordMinLength() })
-  }
-
-  /** @throws AppError `password-refused` when only the password is at fault, `validation-failed` for all else */
-  function mustBeFaultless(written: Written): void {
-    const found = faults(written)
-    if (found.length === 0) return
-    const onlyPassword = found.every(({ member }) => member === 'password')
-    throw new AppError(onlyPassword ? 'password-refused' : 'validation-failed', { faults: found })
-  }
-
+export function createSignIn({
+  users,
+  recordEndings,
+  audit,
+  sessions,
+  throttle,
+  passwords,
+  mails,
+  clock,
+  log,
+  registration,
+  requireVerifiedEmail,
+  faults,
+}: Parts & { recordEndings: Ending['record'] }) {
   /**
    * Registers an account and opens its first session.
    *
@@ -103,7 +68,7 @@ export function createSignIn(deps: SignInDeps) {
    */
   async function register(asked: Registration): Promise<SignedIn | null> {
     if (registration === 'closed') throw new AppError('registration-closed')
-    mustBeFaultless(asked)
+    mustBeFaultless(faults(asked))
     await throttle.mustSpend('registrations', { address: asked.client.address })
     const passwordHash = await passwords.hash(asked.password)
     if (requireVerifiedEmail && asked.username != null && (await users.findByUsername(asked.username)))
@@ -153,7 +118,7 @@ export function createSignIn(deps: SignInDeps) {
    *   account, known or not, or the client's address
    */
   async function logIn(asked: Login): Promise<SignedIn> {
-    mustBeFaultless({ deviceName: asked.deviceName })
+    mustBeFaultless(faults({ deviceName: asked.deviceName }))
     await throttle.mustSpend('logins', { address: asked.client.address })
     const person = await findPerson(asked.identifier)
     const subject: Subject = person ? { userId: person.id } : { unknownName: asked.identifier.text }
@@ -241,7 +206,7 @@ export function createSignIn(deps: SignInDeps) {
     try {
       const evicted = removed.filter(({ reason }) => reason === consequences.cap.reason)
       const rows = evicted.map(({ sessionId, reason }) => ({ sessionId, userId: person.id, reason, actorId: null }))
-      if (rows.length > 0) await users.alongside((trx) => ending.record(trx, rows, theService))
+      if (rows.length > 0) await users.alongside((trx) => recordEndings(trx, rows, theService))
       for (const { sessionId, reason } of evicted)
         log('session.ended', { user_id: person.id, session_id: sessionId, reason })
       const now = await users.findById(person.id)
@@ -268,7 +233,7 @@ export function createSignIn(deps: SignInDeps) {
     await audit.note({ event: 'login.failed', actor: stranger(client), userId, detail: { reason } })
   }
 
-  return { faults, mustBeFaultless, register, logIn }
+  return { register, logIn }
 }
 
 /** Why a login is refused; told to the log and the audit, never to the caller. */
