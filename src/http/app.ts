@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import { Router } from '@koa/router'
 import Koa, { type Context, type Next } from 'koa'
 import { v4 } from 'uuid'
@@ -5,7 +6,7 @@ import { AppError } from '../errors.ts'
 import type { Log, LogFields } from '../platform/log.ts'
 import { checkBearer, clientOf, readBody, readParams } from './guard.ts'
 import { problemOf } from './problems.ts'
-import type { Route, Services } from './route.ts'
+import { takesBody, type Route, type Services } from './route.ts'
 import { routes } from './routes/index.ts'
 
 export const urlMaxChars = 8192
@@ -16,7 +17,10 @@ export function createApp({ services, log, stopping }: { services: Services; log
   app.silent = true
   app.use((ctx, next) => answerAll(ctx, next, log, stopping))
   const router = new Router({ strict: true, sensitive: true })
-  for (const route of routes) router.register(route.path, [route.method], (ctx) => run(route, ctx, services))
+  for (const route of routes) {
+    const methods = route.method === 'any' ? METHODS : [route.method]
+    router.register(route.path, methods, (ctx) => run(route, ctx, services))
+  }
   app.use(router.routes())
   app.use(nothingHere)
   return app
@@ -70,7 +74,7 @@ async function run(route: Route, ctx: Context, services: Services): Promise<void
   const caller = route.auth === 'none' ? null : await checkBearer(ctx, client, services)
   if (route.auth === 'bearer' && caller && 'refusal' in caller) throw caller.refusal
   const params = route.params ? readParams(route.params, ctx['params']) : undefined
-  const body = route.method === 'get' ? undefined : await readBody(ctx, route, services)
+  const body = takesBody(route) ? await readBody(ctx, route, services) : undefined
   const reply = await route.handle({ body, params, caller, client }, services)
   send(ctx, reply.status, reply.body, reply.headers, 'application/json; charset=utf-8')
 }
@@ -85,11 +89,18 @@ function send(
   ctx.status = status
   if (headers) ctx.set(headers)
   if (body === null) {
-    ctx.body = null
+    if (status === 204) ctx.body = null
+    else sendNothing(ctx)
     return
   }
   ctx.set('Content-Type', type)
   ctx.body = JSON.stringify(body)
+}
+
+/** An empty body under a status that may have one; Koa would make it a 204. */
+function sendNothing(ctx: Context): void {
+  ctx.body = ''
+  ctx.remove('Content-Type')
 }
 
 /** For paths that no route has, and methods that a path does not take (RFC 9110 §15.5.6); answers OPTIONS as well. */

@@ -31,7 +31,8 @@ export interface Refused {
 }
 
 type Auth = 'none' | 'bearer' | 'optional-bearer'
-type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
+/** `any`: every method there is; a body that comes with it is not read. */
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete' | 'any'
 type Replies = { readonly [Status in 200 | 201 | 202 | 204]?: z.ZodType }
 
 interface RequestOf<A extends Auth, B, P> {
@@ -102,6 +103,11 @@ export function reply<Status extends number, const Body>(
   return headers ? { status, body, headers } : { status, body }
 }
 
+/** Whether a route reads the body of a request, if only to see that there is none. */
+export function takesBody({ method }: Route): boolean {
+  return method !== 'get' && method !== 'any'
+}
+
 /** Every problem a route may answer with: its own, and those that its authentication and body bring. */
 export function problemsOf(route: Route): ErrorCode[] {
   return [
@@ -109,9 +115,9 @@ export function problemsOf(route: Route): ErrorCode[] {
     ...(route.auth === 'bearer' ? (['authentication-required', 'invalid-token'] as const) : []),
     ...(route.auth === 'none' ? [] : (['too-many-attempts'] as const)),
     ...(route.params ? (['not-found'] as const) : []),
-    ...(route.method === 'get'
-      ? []
-      : (['validation-failed', 'malformed-request', 'payload-too-large', 'unsupported-media-type'] as const)),
+    ...(takesBody(route)
+      ? (['validation-failed', 'malformed-request', 'payload-too-large', 'unsupported-media-type'] as const)
+      : []),
     'uri-too-long',
     'unavailable',
     'internal-error',

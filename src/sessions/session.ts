@@ -229,13 +229,8 @@ export function encodeCard(card: Card): string {
 export function decodeCard(json: string | null): Card | null {
   if (json === null) return null
   try {
-    const stored = JSON.parse(json) as {
-      username?: string
-      email: string
-      verified: boolean
-      role: string
-      updated_at: number
-    }
+    const stored = JSON.parse(json) as StoredCard
+    if (!isWholeCard(stored)) return null
     return {
       username: stored.username ?? null,
       email: stored.email,
@@ -246,4 +241,27 @@ export function decodeCard(json: string | null): Card | null {
   } catch {
     return null
   }
+}
+
+interface StoredCard {
+  username?: string
+  email: string
+  verified: boolean
+  role: string
+  updated_at: number
+}
+
+/** Whether all of a card is there, in characters that may stand in a header: it names people to gateways. */
+function isWholeCard({ username, email, verified, role, updated_at }: StoredCard): boolean {
+  return (
+    (username === undefined || isPlainText(username)) &&
+    isPlainText(email) &&
+    isPlainText(role) &&
+    typeof verified === 'boolean' &&
+    typeof updated_at === 'number'
+  )
+}
+
+function isPlainText(value: unknown): boolean {
+  return typeof value === 'string' && /^[!-~]+$/.test(value)
 }

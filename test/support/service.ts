@@ -11,6 +11,8 @@ export interface TestService {
   clock: MovableClock
   /** What was logged so far, one object a line. */
   logged: Record<string, unknown>[]
+  /** Settles when the schema is up to date. */
+  migrated: Promise<void>
   close: () => Promise<void>
 }
 
@@ -63,6 +65,7 @@ export async function startService(
     client: createClient(serving.url),
     clock,
     logged,
+    migrated: serving.migrated,
     close: async () => {
       open.delete(service)
       await serving.close()

@@ -1,5 +1,6 @@
 import type { Route } from '../route.ts'
 import * as auth from './auth.ts'
+import * as gateways from './gateways.ts'
 import * as me from './me.ts'
 import * as recovery from './recovery.ts'
 import * as service from './service.ts'
@@ -28,6 +29,8 @@ export const routes: readonly Route[] = [
   sessions.renameSession,
   sessions.revokeSession,
   sessions.revokeOtherSessions,
+  gateways.forwardAuth,
+  gateways.forwardAuthBelow,
   service.greet,
   service.live,
   service.ready,
