@@ -34,6 +34,7 @@ export function createAccounts({
   registration,
   requireVerifiedEmail,
   passwordMinLength,
+  sendsSignInNotices,
 }: {
   knex: Knex
   sessions: Sessions
@@ -45,6 +46,7 @@ export function createAccounts({
   registration: 'open' | 'closed'
   requireVerifiedEmail: boolean
   passwordMinLength: () => number
+  sendsSignInNotices: () => boolean
 }) {
   const users = createUsersTable(knex)
   const endings = createEndingsTable(knex)
@@ -60,6 +62,7 @@ export function createAccounts({
     registration,
     requireVerifiedEmail,
     passwordMinLength,
+    sendsSignInNotices,
   })
   const ending = createEnding({ users, endings, sessions, clock, log })
   const tokens = createOneTimeTokensTable(knex)

@@ -53,6 +53,8 @@ export interface SignInDeps {
   registration: 'open' | 'closed'
   requireVerifiedEmail: boolean
   passwordMinLength: () => number
+  /** Whether people are told of logins from new devices at all. */
+  sendsSignInNotices: () => boolean
 }
 
 /** Registering and logging in: the ways to a session that begin with a password. */
@@ -69,6 +71,7 @@ export function createSignIn(deps: SignInDeps) {
     registration,
     requireVerifiedEmail,
     passwordMinLength,
+    sendsSignInNotices,
   } = deps
 
   /** Everything wrong with what somebody wrote about themselves. */
@@ -170,7 +173,7 @@ export function createSignIn(deps: SignInDeps) {
     const facts = { at: at.toISOString(), deviceName: session.deviceName, networkAddress: session.client.address }
     await users.alongside(async (trx) => {
       const isNew = await users.noteDevice(trx, person.id, deviceOf(session.client), at)
-      if (isNew && person.signInNotices)
+      if (isNew && person.signInNotices && sendsSignInNotices())
         await mails.queue(trx, { kind: 'new-device', userId: person.id, address: person.email, facts })
     })
   }

@@ -33,6 +33,7 @@ const open = {
   registration: 'open' as const,
   requireVerifiedEmail: false,
   passwordMinLength: () => 8,
+  sendsSignInNotices: () => true,
 }
 
 describe('a login whose password check is still running', () => {
