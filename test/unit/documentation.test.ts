@@ -209,7 +209,7 @@ const wholeSession: Session = {
   client: { address: '127.0.0.1', userAgent: 'curl' },
   access: { digest: '', expiresAt: 0 },
   refreshDigest: '',
-  previous: { accessDigest: '', accessExpiresAt: 0, refreshDigest: '', graceEndsAt: 0, replay: '' },
+  previous: { accessDigest: '', accessIssuedAt: 0, accessExpiresAt: 0, refreshDigest: '', graceEndsAt: 0, replay: '' },
 }
 
 function namesIn(json: object): string[] {
