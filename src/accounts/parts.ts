@@ -25,6 +25,8 @@ export interface Parts {
   log: Log
   registration: 'open' | 'closed'
   requireVerifiedEmail: boolean
+  /** Whether people are told of logins from new devices at all. */
+  sendsSignInNotices: () => boolean
   /** Everything wrong with what somebody wrote about themselves, by the settings of now. */
   faults: (written: Written) => Fault[]
 }

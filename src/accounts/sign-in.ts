@@ -52,6 +52,7 @@ export function createSignIn({
   log,
   registration,
   requireVerifiedEmail,
+  sendsSignInNotices,
   faults,
 }: Parts & { recordEndings: Ending['record'] }) {
   /**
@@ -151,7 +152,7 @@ export function createSignIn({
         sessionId: session.id,
       })
       const isNew = await users.noteDevice(trx, person.id, deviceOf(session.client), at)
-      if (isNew && person.signInNotices)
+      if (isNew && person.signInNotices && sendsSignInNotices())
         await mails.queue(trx, { kind: 'new-device', userId: person.id, address: person.email, facts })
     })
   }

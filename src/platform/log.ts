@@ -71,6 +71,10 @@ export const logEvents = {
     meaning:
       'The connection that tells of changed settings and service clients broke; it is made again, and all is read anew.',
   },
+  'settings.ignored': {
+    level: 'warn',
+    meaning: 'What is stored for a setting, named in `reason`, is not used: this version does not know or allow it.',
+  },
   'audit.lost': {
     level: 'error',
     meaning: 'An event could not be written to the audit table: `reason` names it, `user_id` whose it was.',

@@ -12,28 +12,20 @@ import {
   encodeCard,
   encodeSession,
   encodeTombstone,
+  inForce,
   judgeAccess,
   judgeRefresh,
   lapseOf,
   type Card,
   type Client,
   type EndReason,
+  type Lives,
   type Session,
 } from './session.ts'
 import { digestOfToken, mintPair, packPair, unpackPair, type TokenPair } from './token.ts'
 
-export type { Card, Client, EndReason, Session } from './session.ts'
+export type { Card, Client, EndReason, Lives, Session } from './session.ts'
 export type { TokenPair } from './token.ts'
-
-/** How long things live, in milliseconds; asked anew for each operation. */
-export interface Lives {
-  accessMs: number
-  idleMs: number
-  absoluteMs: number
-  graceMs: number
-  reuseWindowMs: number
-  perUserMax: number
-}
 
 /** What an access token opens, or why it opens nothing. `unknown` is all that a stranger is told. */
 export type AccessCheck =
@@ -82,7 +74,8 @@ const replayContext = (sessionId: string) => `latchkey refresh replay v1 ${sessi
  *
  * A token whose session is not in the set is dead, whatever else lies around; so taking an entry out is the ending of a
  * session, and taking the key away is the ending of all. Every method throws AppError `unavailable` when Redis cannot
- * say; none takes that for "not found".
+ * say; none takes that for "not found". The sessions they return have the times that count under today's lives; what is
+ * written back is always made from the stored ones.
  */
 export function createSessions({
   redis: connection,
@@ -119,10 +112,11 @@ export function createSessions({
     const session = found.session === null ? null : decodeSession(pointer.userId, pointer.sessionId, found.session)
     if (!session) return { kind: 'ended', ...pointer, reason: await reasonOf(pointer.sessionId) }
     const now = clock.now()
-    const verdict = judgeAccess(session, accessDigest, now)
+    const today = lives()
+    const verdict = judgeAccess(session, accessDigest, today, now)
     if (verdict.kind === 'dead') return verdict
     if (now - session.lastSeenAt >= lastSeenStepMs) see({ session, json: found.session! }, now)
-    return { kind: 'live', session, card: decodeCard(found.card) }
+    return { kind: 'live', session: inForce(session, today), card: decodeCard(found.card) }
   }
 
   /** Notes that a session was used, at most once a minute, behind the answer; loses against any other change. */
@@ -158,7 +152,7 @@ export function createSessions({
     deviceName: string | null
   }): Promise<Opened> {
     const now = clock.now()
-    const { absoluteMs, reuseWindowMs, perUserMax } = lives()
+    const { idleMs, absoluteMs, reuseWindowMs, perUserMax } = lives()
     const pair = mintPair()
     const expiresAt = now + absoluteMs
     const session: Session = {
@@ -182,6 +176,8 @@ export function createSessions({
         encodeSession(session),
         encodeCard(person.card),
         absoluteMs + reuseWindowMs,
+        idleMs,
+        absoluteMs,
       ),
     )
     const ended: Ended[] = []
@@ -201,7 +197,7 @@ export function createSessions({
     if (!pointer) return { kind: 'unknown' }
     const held = await hold(pointer.userId, pointer.sessionId)
     if (!held) return { kind: 'ended', ...pointer, reason: await reasonOf(pointer.sessionId) }
-    const verdict = judgeRefresh(held.session, refreshDigest, clock.now())
+    const verdict = judgeRefresh(held.session, refreshDigest, lives(), clock.now())
     if (verdict.kind === 'dead') return { kind: 'ended', ...pointer, reason: verdict.reason }
     if (verdict.kind === 'reused') return { kind: 'reused', session: held.session }
     return { kind: 'usable', held }
@@ -226,13 +222,13 @@ export function createSessions({
     while (standing) {
       const now = clock.now()
       const { session } = standing
-      const verdict = judgeRefresh(session, presented ?? '', now)
+      const verdict = judgeRefresh(session, presented ?? '', lives(), now)
       if (verdict.kind !== 'live') {
         if (pointersWritten) await dropPointers(pair)
         if (verdict.kind === 'dead') return { kind: 'ended', userId, sessionId, reason: verdict.reason }
         const sealed = verdict.kind === 'replay' ? unseal(verdict.sealed, refreshToken, replayContext(sessionId)) : null
         return sealed
-          ? { kind: 'replayed', session, pair: unpackPair(sealed) }
+          ? { kind: 'replayed', session: inForce(session, lives()), pair: unpackPair(sealed) }
           : { kind: 'reused', session: standing.session }
       }
       const { graceMs, reuseWindowMs } = lives()
@@ -242,6 +238,7 @@ export function createSessions({
         ...freshPair(pair, now, session.expiresAt),
         previous: {
           accessDigest: session.access.digest,
+          accessIssuedAt: session.refreshedAt,
           accessExpiresAt: Math.min(session.access.expiresAt, now + graceMs),
           refreshDigest: session.refreshDigest,
           graceEndsAt: now + graceMs,
@@ -254,7 +251,7 @@ export function createSessions({
       const outcome: 'won' | Held | null = await swap(standing, next, card)
       if (outcome === 'won') {
         afterwards(redis.pexpire(keys.refresh(session.refreshDigest), reuseWindowMs))
-        return { kind: 'rotated', session: next, pair }
+        return { kind: 'rotated', session: inForce(next, lives()), pair }
       }
       standing = outcome
     }
@@ -272,7 +269,7 @@ export function createSessions({
     let written = false
     for (let held = await hold(userId, sessionId); held;) {
       const now = clock.now()
-      if (lapseOf(held.session, now)) break
+      if (lapseOf(held.session, lives(), now)) break
       const { expiresAt, refreshDigest } = held.session
       const next: Session = {
         ...held.session,
@@ -286,7 +283,7 @@ export function createSessions({
       const outcome: 'won' | Held | null = await swap(held, next, card)
       if (outcome === 'won') {
         afterwards(redis.pexpire(keys.refresh(refreshDigest), lives().reuseWindowMs))
-        return { session: next, pair }
+        return { session: inForce(next, lives()), pair }
       }
       held = outcome
     }
@@ -321,7 +318,7 @@ export function createSessions({
     const burials: Promise<void>[] = []
     for (let i = 0; i < removed.length; i += 2) {
       const session = decodeSession(userId, removed[i]!, removed[i + 1]!)
-      const lapse = session && lapseOf(session, now)
+      const lapse = session && lapseOf(session, lives(), now)
       burials.push(bury({ sessionId: removed[i]!, reason: lapse ?? reason }, session, now))
       if (session && !lapse) ended.push(session)
     }
@@ -349,18 +346,20 @@ export function createSessions({
   /** The open sessions of a user, newest first. */
   async function list(userId: string): Promise<Session[]> {
     const fields = await fromRedis(redis.hgetall(keys.sessions(userId)))
-    const now = clock.now()
+    const [today, now] = [lives(), clock.now()]
     return Object.entries(fields)
       .filter(([field]) => field !== 'user')
       .map(([id, json]) => decodeSession(userId, id, json))
-      .filter((session): session is Session => session !== null && lapseOf(session, now) === null)
+      .filter((session): session is Session => session !== null && lapseOf(session, today, now) === null)
+      .map((session) => inForce(session, today))
       .toSorted((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? -1 : 1))
   }
 
   /** One open session of a user, or null. */
   async function find(userId: string, sessionId: string): Promise<Session | null> {
     const held = await hold(userId, sessionId)
-    return held && lapseOf(held.session, clock.now()) === null ? held.session : null
+    const today = lives()
+    return held && lapseOf(held.session, today, clock.now()) === null ? inForce(held.session, today) : null
   }
 
   async function hold(userId: string, sessionId: string): Promise<Held | null> {
@@ -373,10 +372,10 @@ export function createSessions({
   /** Renames the device of an open session; null when there is no such session. */
   async function rename(userId: string, sessionId: string, deviceName: string | null): Promise<Session | null> {
     for (let held = await hold(userId, sessionId); held;) {
-      if (lapseOf(held.session, clock.now())) return null
+      if (lapseOf(held.session, lives(), clock.now())) return null
       const next = { ...held.session, deviceName }
       const outcome: 'won' | Held | null = await swap(held, next)
-      if (outcome === 'won') return next
+      if (outcome === 'won') return inForce(next, lives())
       held = outcome
     }
     return null

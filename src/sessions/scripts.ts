@@ -52,11 +52,19 @@ return found
  * One step, because logins run side by side and the cap holds for all of them together.
  * KEYS  1 sessions:{<user>}
  * ARGV  1 now   2 cap   3 session id   4 session JSON   5 card JSON   6 life of the key (ms)
+ *       7 idle life (ms)   8 absolute life (ms); where they are shorter than what is stored, they count
  * Reply three values a session that was removed: id, reason, JSON
  */
 const open = `${putCard}
 local key, now, cap = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local idle_life, absolute_life = tonumber(ARGV[7]), tonumber(ARGV[8])
 local removed, open = {}, {}
+local function is_whole(session)
+  for _, name in ipairs({ 'created_at', 'refreshed_at', 'expires_at', 'idle_expires_at' }) do
+    if type(session[name]) ~= 'number' then return false end
+  end
+  return true
+end
 local function remove(id, reason, json)
   redis.call('HDEL', key, id)
   removed[#removed + 1], removed[#removed + 2], removed[#removed + 3] = id, reason, json
@@ -66,11 +74,11 @@ for i = 1, #held, 2 do
   local id, json = held[i], held[i + 1]
   if id ~= 'user' then
     local ok, session = pcall(cjson.decode, json)
-    if not ok or type(session) ~= 'table' or type(session.expires_at) ~= 'number' or type(session.idle_expires_at) ~= 'number' then
+    if not ok or type(session) ~= 'table' or not is_whole(session) then
       remove(id, 'revoked', json)
-    elseif now >= session.expires_at then
+    elseif now >= math.min(session.expires_at, session.created_at + absolute_life) then
       remove(id, 'expired', json)
-    elseif now >= session.idle_expires_at then
+    elseif now >= math.min(session.idle_expires_at, session.refreshed_at + idle_life) then
       remove(id, 'idle', json)
     else
       open[#open + 1] = { id = id, json = json, seen = tonumber(session.last_seen_at) or 0 }

@@ -12,7 +12,7 @@ import { discard, provide, startRedis, stateDir, type Service } from '../../dev/
 import { systemClock } from '../../src/platform/clock.ts'
 import type { MailKind } from '../../src/mail/index.ts'
 import { createSessions, type Lives } from '../../src/sessions/index.ts'
-import { settingDefinitions } from '../../src/settings/index.ts'
+import { settingDefinitions, type SettingName } from '../../src/settings/index.ts'
 import {
   blocksOf,
   differenceFromShown,
@@ -157,7 +157,7 @@ describe('what the README says of sessions', () => {
 
   it('holds for how long keys live', async () => {
     const redis = operatorsRedis()
-    const seconds = (name: keyof typeof settingDefinitions) => settingDefinitions[name].initial
+    const seconds = (name: Extract<SettingName, `${string}_seconds`>) => settingDefinitions[name].initial
     const lives: Record<string, number> = {
       sessions: seconds('session_absolute_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
       access: 2 * seconds('access_token_ttl_seconds'),

@@ -75,6 +75,7 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
       registration: 'open',
       requireVerifiedEmail: false,
       passwordMinLength: () => 8,
+      sendsSignInNotices: () => true,
       ...parts,
     })
   const accounts = accountsWith()

@@ -9,7 +9,7 @@ import { problemOf } from '../../src/http/problems.ts'
 import { logEvents } from '../../src/platform/log.ts'
 import { createKeys } from '../../src/sessions/keys.ts'
 import { encodeCard, encodeSession, endReasons, type Session } from '../../src/sessions/session.ts'
-import { settingDefinitions, type SettingName } from '../../src/settings/index.ts'
+import { settingDefinitions, settingNames, type SettingName } from '../../src/settings/index.ts'
 import { keyStart, type RuleName } from '../../src/throttle/index.ts'
 import { blocksOf, brokenLink, documents, linksOf, readDocument, tableBelow } from '../support/documentation.ts'
 
@@ -26,6 +26,17 @@ describe('the README', () => {
     ])
 
     expect(tableBelow(readme, 'Variables')).to.deep.equal(declared)
+  })
+
+  it('lists every runtime setting with its start value, bounds and meaning, and no other', () => {
+    const declared = settingNames.map((name) => {
+      const definition = settingDefinitions[name]
+      const takes =
+        definition.type === 'integer' ? `${definition.min} to ${definition.max}` : `${code('true')} or ${code('false')}`
+      return [code(name), code(String(definition.initial)), takes, definition.meaning]
+    })
+
+    expect(tableBelow(readme, 'Runtime settings')).to.deep.equal(declared)
   })
 
   it('lists every endpoint with its token, body and answers, and no other', () => {
@@ -104,7 +115,10 @@ describe('the README', () => {
   })
 
   it('lists every limit with its figures, and no other', () => {
-    const figures: Record<RuleName, [points: SettingName, windowSeconds: SettingName]> = {
+    const figures: Record<
+      RuleName,
+      [points: Extract<SettingName, `${string}_max`>, windowSeconds: Extract<SettingName, `${string}_window_seconds`>]
+    > = {
       'wrong-passwords': ['wrong_passwords_max', 'wrong_passwords_window_seconds'],
       logins: ['logins_per_address_max', 'logins_per_address_window_seconds'],
       registrations: ['registrations_per_address_max', 'registrations_per_address_window_seconds'],
@@ -238,7 +252,7 @@ const wholeSession: Session = {
   client: { address: '127.0.0.1', userAgent: 'curl' },
   access: { digest: '', expiresAt: 0 },
   refreshDigest: '',
-  previous: { accessDigest: '', accessExpiresAt: 0, refreshDigest: '', graceEndsAt: 0, replay: '' },
+  previous: { accessDigest: '', accessIssuedAt: 0, accessExpiresAt: 0, refreshDigest: '', graceEndsAt: 0, replay: '' },
 }
 
 function namesIn(json: object): string[] {
