@@ -2,6 +2,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { createAccounts, createPasswords, type Accounts } from './accounts/index.ts'
 import type { Config } from './config.ts'
 import { createMail, type Links, type Mail } from './mail/index.ts'
+import type { Metrics } from './metrics/index.ts'
 import { compileTrust } from './platform/address.ts'
 import { systemClock, type Clock } from './platform/clock.ts'
 import type { Log } from './platform/log.ts'
@@ -14,12 +15,21 @@ import { createThrottle } from './throttle/index.ts'
 export type Services = ReturnType<typeof createServices>
 
 /** Everything the service is made of, connected to its stores; whoever calls it closes it. */
-export function createServices(config: Config, { log, clock = systemClock }: { log: Log; clock?: Clock }) {
-  const redis = openRedis({ url: config.redisUrl, timeoutMs: config.redisTimeoutMs, log })
+export function createServices(
+  config: Config,
+  { log, clock = systemClock, metrics }: { log: Log; clock?: Clock; metrics?: Metrics | undefined },
+) {
+  const redis = openRedis({
+    url: config.redisUrl,
+    timeoutMs: config.redisTimeoutMs,
+    onCommand: metrics?.redisAnswered,
+    log,
+  })
   const knex = openPostgres({
     url: config.databaseUrl,
     poolMax: config.databasePoolMax,
     timeoutMs: config.databaseTimeoutMs,
+    onQuery: metrics?.postgresAnswered,
   })
   const { settings } = config
   const sessions = createSessions({
@@ -69,19 +79,34 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     chores: [{ name: 'prune-accounts', run: () => accounts.prune(new Date(clock.now() - sessionLifeMs(config))) }],
     log,
   })
+  const passwords = createPasswords(config.hashCost, config.hashing, metrics?.hashWaited)
   const accounts: Accounts = createAccounts({
     knex,
     mails: mail,
     requireVerifiedEmail: config.requireVerifiedEmail,
     sessions,
     throttle,
-    passwords: createPasswords(config.hashCost, config.hashing),
+    passwords,
     clock,
     log,
     registration: config.registration,
     passwordMinLength: () => settings.password_min_length,
   })
   let migrated = false
+  const readiness = createReadiness({
+    redis,
+    keyPrefix: config.keyPrefix,
+    knex,
+    migrated: () => migrated,
+    mail: mail.state,
+    log,
+  })
+  metrics?.watch({
+    hashing: passwords.load,
+    openSessions: sessions.estimateOpen,
+    mailQueue: mail.queueState,
+    readiness,
+  })
   return {
     accounts,
     sessions,
@@ -90,14 +115,7 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     trustsProxy: compileTrust(config.trustedProxies),
     clock,
     version: packageJson.version,
-    readiness: createReadiness({
-      redis,
-      keyPrefix: config.keyPrefix,
-      knex,
-      migrated: () => migrated,
-      mail: mail.state,
-      log,
-    }),
+    readiness,
     markMigrated: () => {
       migrated = true
     },
