@@ -84,6 +84,17 @@ const serviceVariables = {
   },
   HOST: { schema: z.string().min(1), initial: '127.0.0.1', meaning: 'Address to listen on; `0.0.0.0` for all.' },
   PORT: { schema: whole(0, 65_535), initial: '3000', meaning: 'Port to listen on; 0 takes a free one.' },
+  OPS_HOST: {
+    schema: z.string().min(1),
+    initial: '127.0.0.1',
+    meaning: 'Address of the internal listener; the network of whoever scrapes it, never the internet.',
+  },
+  OPS_PORT: {
+    schema: whole(0, 65_535).or(z.literal('')),
+    initial: '',
+    meaning:
+      'Port of the internal listener, with `/metrics` and `/health`; 0 takes a free one; without it there is none.',
+  },
   KEY_PREFIX: {
     schema: z
       .string()
@@ -177,6 +188,8 @@ export interface Config {
   keyPrefix: string
   host: string
   port: number
+  /** Where metrics and health are served; null: nowhere. */
+  ops: { host: string; port: number } | null
   trustedProxies: string[]
   registration: 'open' | 'closed'
   requireVerifiedEmail: boolean
@@ -231,6 +244,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     keyPrefix: read.KEY_PREFIX,
     host: read.HOST,
     port: read.PORT,
+    ops: read.OPS_PORT === '' ? null : { host: read.OPS_HOST, port: read.OPS_PORT },
     trustedProxies: read.TRUSTED_PROXIES,
     registration: read.REGISTRATION,
     requireVerifiedEmail: read.REQUIRE_VERIFIED_EMAIL,

@@ -3,6 +3,7 @@ import { createAccounts, createPasswords, type Accounts } from './accounts/index
 import { createAudit, type Actor } from './audit/index.ts'
 import type { Config } from './config.ts'
 import { createMail, type Links, type Mail } from './mail/index.ts'
+import type { Metrics } from './metrics/index.ts'
 import { compileTrust } from './platform/address.ts'
 import { createBulletin } from './platform/bulletin.ts'
 import { systemClock, type Clock } from './platform/clock.ts'
@@ -17,12 +18,21 @@ import { createThrottle, type Rule, type RuleName } from './throttle/index.ts'
 export type Services = ReturnType<typeof createServices>
 
 /** Everything the service is made of, connected to its stores; whoever calls it closes it. */
-export function createServices(config: Config, { log, clock = systemClock }: { log: Log; clock?: Clock }) {
-  const redis = openRedis({ url: config.redisUrl, timeoutMs: config.redisTimeoutMs, log })
+export function createServices(
+  config: Config,
+  { log, clock = systemClock, metrics }: { log: Log; clock?: Clock; metrics?: Metrics | undefined },
+) {
+  const redis = openRedis({
+    url: config.redisUrl,
+    timeoutMs: config.redisTimeoutMs,
+    onCommand: metrics?.redisAnswered,
+    log,
+  })
   const knex = openPostgres({
     url: config.databaseUrl,
     poolMax: config.databasePoolMax,
     timeoutMs: config.databaseTimeoutMs,
+    onQuery: metrics?.postgresAnswered,
   })
   const bulletin = createBulletin({ url: config.databaseUrl, timeoutMs: config.databaseTimeoutMs, log })
   const audit = createAudit({
@@ -79,6 +89,7 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     ],
     log,
   })
+  const passwords = createPasswords(config.hashCost, config.hashing, metrics?.hashWaited)
   const accounts: Accounts = createAccounts({
     knex,
     mails: mail,
@@ -86,7 +97,7 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     requireVerifiedEmail: config.requireVerifiedEmail,
     sessions,
     throttle,
-    passwords: createPasswords(config.hashCost, config.hashing),
+    passwords,
     clock,
     log,
     registration: config.registration,
@@ -94,6 +105,20 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     sendsSignInNotices: () => settings.current().sign_in_notices,
   })
   let migrated = false
+  const readiness = createReadiness({
+    redis,
+    keyPrefix: config.keyPrefix,
+    knex,
+    migrated: () => migrated,
+    mail: mail.state,
+    log,
+  })
+  metrics?.watch({
+    hashing: passwords.load,
+    openSessions: sessions.estimateOpen,
+    mailQueue: mail.queueState,
+    readiness,
+  })
   return {
     accounts,
     sessions,
@@ -105,14 +130,7 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     trustsProxy: compileTrust(config.trustedProxies),
     clock,
     version: packageJson.version,
-    readiness: createReadiness({
-      redis,
-      keyPrefix: config.keyPrefix,
-      knex,
-      migrated: () => migrated,
-      mail: mail.state,
-      log,
-    }),
+    readiness,
     markMigrated: () => {
       migrated = true
     },

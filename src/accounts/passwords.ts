@@ -17,9 +17,13 @@ export type Passwords = ReturnType<typeof createPasswords>
  *
  * Only so many at once, see {@link createAdmission}; both throw AppError `unavailable` when there are too many.
  */
-export function createPasswords({ memoryKib, timeCost, parallelism }: HashCost, bounds: AdmissionBounds) {
+export function createPasswords(
+  { memoryKib, timeCost, parallelism }: HashCost,
+  bounds: AdmissionBounds,
+  onAdmitted?: (waitedMs: number) => void,
+) {
   const cost = { type: argon2.argon2id, memoryCost: memoryKib, timeCost, parallelism }
-  const admit = createAdmission(bounds)
+  const admit = createAdmission(bounds, onAdmitted)
   const nobodys = hashOfNothing({ memoryKib, timeCost, parallelism })
 
   async function hash(password: string): Promise<string> {
@@ -48,7 +52,7 @@ export function createPasswords({ memoryKib, timeCost, parallelism }: HashCost, 
     return made === null || made.memoryKib * made.timeCost < memoryKib * timeCost
   }
 
-  return { hash, verify, isOutdated }
+  return { hash, verify, isOutdated, load: admit.load }
 }
 
 /** A hash that costs as much to check as another one, and that nobody knows a password for (PHC string). */

@@ -85,6 +85,9 @@ export function createMail({
     /** Lists mails for operators, newest first; `cursor` is the `nextCursor` of the page before. */
     list: mails.list,
 
+    /** What waits in the queue of all processes, for those who watch it. */
+    queueState: mails.state,
+
     /** Queues a failed mail once more. */
     retry: async (id: string): Promise<'requeued' | 'not-failed' | 'not-found'> =>
       validate(id) ? mails.requeue(id) : 'not-found',

@@ -67,6 +67,8 @@ export interface Opened {
 export type Sessions = ReturnType<typeof createSessions>
 
 const lastSeenStepMs = 60_000
+const sampleDraws = 1000
+const sampleBatch = 100
 const replayContext = (sessionId: string) => `latchkey refresh replay v1 ${sessionId}`
 
 /**
@@ -445,6 +447,39 @@ export function createSessions({
     await fromRedis(redis.hdel(keys.unwritten(userId), ...fields))
   }
 
+  /**
+   * Estimates how many sessions are open, by drawing keys at random, with no scan.
+   *
+   * An open session has exactly one refresh pointer that it names as its live one. So a key drawn at random is such a
+   * pointer with the probability open / keys, and the share among the draws, times the number of keys, estimates what is
+   * open. The draws are independent, and each counts 0 or 1, so the error is that of a binomial share p of n draws:
+   * √((1 - p) / (p n)) of the figure. That is 4 % where every third key is such a pointer, and 30 % where spent pointers
+   * (one a refresh, for the reuse window) or the keys of others leave it one in a hundred; it does not depend on the
+   * number of sessions. Redis draws almost evenly (RANDOMKEY, since version 6), whatever the key is.
+   *
+   * @param draws in scripts of a hundred, each well below a millisecond, so that nobody waits behind them
+   * @returns the standard error with it; of no hits at all it is that of one
+   * @throws AppError `unavailable`
+   */
+  async function estimateOpen(draws = sampleDraws): Promise<{ open: number; standardError: number }> {
+    let [hits, keyCount] = [0, 0]
+    for (let drawn = 0; drawn < draws; drawn += sampleBatch) {
+      const [size, ...found] = await fromRedis(redis.latchkeySample(sampleBatch, keys.refresh(''), keys.sessionsStart))
+      keyCount = size
+      const now = clock.now()
+      for (let i = 0; i < found.length; i += 4) {
+        const [refreshDigest, userId, sessionId, json] = found.slice(i, i + 4)
+        const session = json == null ? null : decodeSession(userId!, sessionId!, json)
+        if (session && session.refreshDigest === refreshDigest && lapseOf(session, lives(), now) === null) hits += 1
+      }
+    }
+    const share = Math.min(Math.max(hits, 1), draws - 1) / draws
+    return {
+      open: Math.round((keyCount * hits) / draws),
+      standardError: Math.round(keyCount * Math.sqrt((share * (1 - share)) / draws)),
+    }
+  }
+
   /** Waits for the writes that go on behind answers. */
   async function settle(): Promise<void> {
     await Promise.all(behind)
@@ -467,6 +502,7 @@ export function createSessions({
     noteUnwritten,
     unwritten,
     forgetUnwritten,
+    estimateOpen,
     settle,
   }
 }

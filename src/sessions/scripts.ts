@@ -150,12 +150,39 @@ if redis.call('EXISTS', KEYS[1]) == 1 then put_card(KEYS[1], ARGV[1]) end
 return 1
 `
 
+/**
+ * Draws keys at random, and looks up the session of each that is a refresh pointer.
+ *
+ * It reads only. The keys it touches are not known before, so it needs a single primary, like the look-up.
+ * ARGV  1 how many keys to draw   2 the start of a refresh pointer, `…refresh:`   3 the start of a user's key
+ * Reply the size of the key space, then four values a pointer: digest, user id, session id, session JSON | nil
+ */
+const sample = `
+local found = { redis.call('DBSIZE') }
+for _ = 1, tonumber(ARGV[1]) do
+  local key = redis.call('RANDOMKEY')
+  if key and string.sub(key, 1, #ARGV[2]) == ARGV[2] then
+    local pointer = redis.pcall('GET', key)
+    local slash = type(pointer) == 'string' and string.find(pointer, '/', 1, true)
+    if slash then
+      local user, id = string.sub(pointer, 1, slash - 1), string.sub(pointer, slash + 1)
+      local json = redis.pcall('HGET', ARGV[3] .. user .. '}', id)
+      local n = #found
+      found[n + 1], found[n + 2], found[n + 3] = string.sub(key, #ARGV[2] + 1), user, id
+      found[n + 4] = type(json) == 'string' and json or false
+    end
+  end
+end
+return found
+`
+
 export interface SessionScripts {
   latchkeyLookUp(numberOfKeys: number, ...keysThenStart: string[]): Promise<(string | null)[]>
   latchkeyOpen(key: string, ...values: (string | number)[]): Promise<string[]>
   latchkeySwap(key: string, ...values: (string | number)[]): Promise<[number, (string | null)?]>
   latchkeyRemove(key: string, ...sessionIds: string[]): Promise<string[]>
   latchkeyCard(key: string, card: string): Promise<number>
+  latchkeySample(count: number, refreshStart: string, sessionsStart: string): Promise<[number, ...(string | null)[]]>
 }
 
 /** Teaches a connection the scripts; it runs them by digest and sends them again after SCRIPT FLUSH. */
@@ -165,5 +192,6 @@ export function withScripts(redis: Redis): Redis & SessionScripts {
   redis.defineCommand('latchkeySwap', { lua: swap, numberOfKeys: 1 })
   redis.defineCommand('latchkeyRemove', { lua: remove, numberOfKeys: 1 })
   redis.defineCommand('latchkeyCard', { lua: card, numberOfKeys: 1 })
+  redis.defineCommand('latchkeySample', { lua: sample, numberOfKeys: 0 })
   return redis as Redis & SessionScripts
 }

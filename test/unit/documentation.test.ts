@@ -6,6 +6,7 @@ import { auditEvents } from '../../src/audit/index.ts'
 import { readConfig, variables } from '../../src/config.ts'
 import { problemKinds, routes, type Route } from '../../src/http/index.ts'
 import { problemOf } from '../../src/http/problems.ts'
+import { metricDefinitions } from '../../src/metrics/index.ts'
 import { logEvents } from '../../src/platform/log.ts'
 import { createKeys } from '../../src/sessions/keys.ts'
 import { encodeCard, encodeSession, endReasons, type Session } from '../../src/sessions/session.ts'
@@ -97,6 +98,28 @@ describe('the README', () => {
     expect(tableBelow(readme, 'Log events')).to.deep.equal(declared)
   })
 
+  it('lists every metric with its kind, labels and meaning, and no other', () => {
+    const declared = Object.entries(metricDefinitions).map(([name, { type, labels, help }]) => [
+      code(name),
+      type,
+      Object.keys(labels).map(code).join(', ') || '–',
+      help,
+    ])
+
+    expect(tableBelow(readme, 'Metrics')).to.deep.equal(declared)
+  })
+
+  it('names no metric, in alerts or elsewhere, that is not declared', () => {
+    const declared = Object.entries(metricDefinitions).flatMap(([name, { type }]) =>
+      type === 'histogram' ? ['', '_bucket', '_sum', '_count'].map((end) => name + end) : [name],
+    )
+    const prose = documents().map(readDocument).join('\n')
+    const named = [...prose.matchAll(/\blatchkey_[a-z_]+/g)].map(([name]) => name)
+
+    expect(named.length).to.be.greaterThan(Object.keys(metricDefinitions).length)
+    expect(named.filter((name) => !declared.includes(name))).to.deep.equal([])
+  })
+
   it('lists every Redis key by its name, and no other', () => {
     const prefix = variables['KEY_PREFIX']!.initial!
     const keys = createKeys(prefix)
@@ -143,7 +166,7 @@ describe('the README', () => {
 
   it('marks each block with a kind that is known, so that none escapes being run', () => {
     for (const { language, line } of blocksOf(readme))
-      expect(['sh', 'json', 'text', 'sql', 'console'], `README.md, line ${line}`).to.include(language)
+      expect(['sh', 'json', 'text', 'sql', 'console', 'yaml'], `README.md, line ${line}`).to.include(language)
   })
 })
 
