@@ -1,3 +1,4 @@
+import { mock } from 'node:test'
 import argon2 from 'argon2'
 import { expect } from 'chai'
 import { createAdmission } from '../../src/accounts/admission.ts'
@@ -169,5 +170,24 @@ describe('the admission of costly work', () => {
     const next = admit(async () => 'done')
     expect(await failed.catch((error: Error) => error.message)).to.equal('of the work')
     expect(await next).to.equal('done')
+  })
+
+  it('lets nobody wait for longer than four seconds, and then serves those behind them', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    try {
+      const admit = createAdmission({ atOnce: 1, waitingMax: 2 })
+      let end!: () => void
+      const long = admit(() => new Promise<void>((resolve) => (end = resolve)))
+      const impatient = admit(async () => 'too late').catch((error: { code: string }) => error.code)
+      mock.timers.tick(3999)
+      const behind = admit(async () => 'served')
+      mock.timers.tick(1)
+      expect(await impatient).to.equal('unavailable')
+      end()
+      await long
+      expect(await behind).to.equal('served')
+    } finally {
+      mock.timers.reset()
+    }
   })
 })
