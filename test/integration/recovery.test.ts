@@ -4,6 +4,7 @@ import type { Passwords, Person } from '../../src/accounts/index.ts'
 import { client, createGate, openAccounts, refusalOf, type AccountsRoom } from '../support/accounts.ts'
 import { eventually } from '../support/eventually.ts'
 import { password, uniqueEmail } from '../support/people.ts'
+import { aThrottle } from '../support/throttle.ts'
 
 const halfAnHour = 1_800_000
 const newPassword = 'a quite different sentence'
@@ -72,6 +73,43 @@ describe('a link in a mail', () => {
       expect((await stored(person.id)).password_hash).to.equal(person.passwordHash)
     })
   }
+
+  it('that nobody has sent counts against the address of the client, whatever it is said to be for', async () => {
+    const throttle = aThrottle(room.redis, { 'wrong-tokens': { points: 2, windowSeconds: 60 } })
+    const { resetPassword, verifyEmail } = room.accountsWith({ throttle })
+    const guesser = { address: '192.0.2.77', userAgent: null }
+    const guess = () => 'x'.repeat(43)
+
+    expect(await refusalOf(resetPassword(guess(), newPassword, guesser))).to.include({ code: 'invalid-reset-token' })
+    expect(await refusalOf(verifyEmail(guess(), guesser))).to.include({ code: 'invalid-token-link' })
+    expect(await refusalOf(verifyEmail(guess(), guesser))).to.include({ code: 'too-many-attempts' })
+    expect(await refusalOf(resetPassword(guess(), newPassword, guesser))).to.include({ code: 'too-many-attempts' })
+    const { person } = await room.aPerson()
+    await resetPassword(await resetToken(person), newPassword, guesser)
+  })
+
+  it('to reset a password hashes nothing when it is spent or too old', async () => {
+    let hashed = 0
+    const hash: Passwords['hash'] = (text) => (hashed++, room.passwords.hash(text))
+    const { resetPassword } = room.accountsWith({ passwords: { ...room.passwords, hash } })
+    const { person } = await room.aPerson()
+    const spent = await resetToken(person)
+    await resetPassword(spent, newPassword, client)
+    const old = await resetToken(person)
+    room.clock.pass({ minutes: 30 })
+
+    for (const token of [spent, old])
+      expect(await refusalOf(resetPassword(token, newPassword, client))).to.include({ code: 'invalid-reset-token' })
+    expect(hashed).to.equal(1)
+  })
+
+  it('to reset a password confirms the address as well: whoever has it can read its mail', async () => {
+    const { person } = await room.aPerson()
+
+    await room.accounts.resetPassword(await resetToken(person), newPassword, client)
+
+    expect((await room.logIn(person.email, newPassword)).person.emailVerifiedAt).to.be.instanceOf(Date)
+  })
 
   it('to reset a password is spent once, by whichever of many is first', async () => {
     const { person } = await room.aPerson()
