@@ -31,6 +31,7 @@ export async function startSmtp() {
   let server: SMTPServer | undefined
   let port = 0
   let connections = 0
+  let mostAtOnce = 0
   const sockets = new Set<net.Socket>()
   let door: net.Server | undefined
   let behind = 0
@@ -82,6 +83,7 @@ export async function startSmtp() {
   function onConnection(socket: net.Socket): void {
     connections += 1
     sockets.add(socket)
+    mostAtOnce = Math.max(mostAtOnce, sockets.size)
     socket.on('error', () => undefined)
     socket.once('close', () => sockets.delete(socket))
     if (behaviour === 'silent') return
@@ -125,8 +127,8 @@ export async function startSmtp() {
       FRONTEND_URL: 'https://app.example',
     },
     received,
-    /** How many connections there were so far, and how many there are. */
-    connections: () => ({ total: connections, open: sockets.size }),
+    /** How many connections there were so far, how many there are, and the most there were at once. */
+    connections: () => ({ total: connections, open: sockets.size, mostAtOnce }),
     behave(next: Behaviour) {
       behaviour = next
     },
