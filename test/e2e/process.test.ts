@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { expect } from 'chai'
 import { createClient } from '../support/client.ts'
-import { startProcess, type ServiceProcess } from '../support/command-line.ts'
+import { startProcess, urlOf, type ServiceProcess } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
 import { aPerson } from '../support/people.ts'
 
@@ -17,15 +17,6 @@ describe('the process', function () {
   after(() => {
     for (const { process: child } of children) child.kill('SIGKILL')
   })
-
-  /** The address that the started service logs, once it is ready. */
-  async function urlOf({ output }: ServiceProcess): Promise<string> {
-    return eventually(async () => {
-      const url = /"address":"([^"]+)"/.exec(output())?.[1]
-      expect((await fetch(`${url}/health/ready`)).status).to.equal(200)
-      return url!
-    }, 20_000)
-  }
 
   it('serves, logs JSON lines, and ends with 0 on SIGTERM', async () => {
     const running = start()

@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { expect } from 'chai'
+import { eventually } from './eventually.ts'
 import { wideLimits } from './service.ts'
 import { databaseUrl, keyPrefix, redisUrl } from './stores.ts'
 
@@ -51,4 +53,13 @@ export function startProcess(env: Record<string, string> = {}): ServiceProcess {
     output: () => output,
     exitCode: once(child, 'close').then(([code]) => code as number | null),
   }
+}
+
+/** The address that a started process logs, once it is ready. */
+export async function urlOf({ output }: ServiceProcess): Promise<string> {
+  return eventually(async () => {
+    const url = /"address":"([^"]+)"/.exec(output())?.[1]
+    expect((await fetch(`${url}/health/ready`)).status).to.equal(200)
+    return url!
+  }, 20_000)
 }
