@@ -20,6 +20,8 @@ interface Tool {
   /** In Debian and Ubuntu. */
   debian: string[]
   packages: Packages
+  /** The Debian package of the only fonts it may see, so that what it draws does not depend on the machine. */
+  fonts?: string
 }
 
 const redis = {
@@ -50,6 +52,13 @@ const tools = {
   'redis-cli': { commands: ['redis-cli', 'valkey-cli', 'redis6-cli'], twins: [], ...redis },
   curl: everywhere('curl'),
   wrk: everywhere('wrk'),
+  nginx: everywhere('nginx'),
+  caddy: everywhere('caddy'),
+  chromium: {
+    ...everywhere('chromium'),
+    commands: ['chromium', 'google-chrome', 'google-chrome-stable', 'chromium-browser'],
+    fonts: 'fonts-liberation',
+  },
 } satisfies Record<string, Tool>
 
 export type ToolName = keyof typeof tools
@@ -58,6 +67,10 @@ interface Found {
   file: string
   /** Where its package was unpacked; undefined when the system has it. */
   unpackedIn?: string
+}
+
+interface Provided extends Found {
+  fonts: string | undefined
 }
 
 const binDir = path.join(dataDir, 'bin')
@@ -71,21 +84,34 @@ export async function provide(name: ToolName, { signal }: { signal?: AbortSignal
       `There is no ${name} here and it could not be fetched. Install it with your package manager` +
         `${name.startsWith('redis') ? ' (Redis 6 or newer, or Valkey), or set REDIS_URL' : ''}, and run this again.`,
     )
-  return writeScript(name, tool, found)
+  const fonts = tool.fonts === undefined ? undefined : await provideFonts(tool.fonts, signal)
+  return writeScript(name, tool, { ...found, fonts })
 }
 
 async function fetchTool(name: string, tool: Tool, signal: AbortSignal | undefined): Promise<Found | undefined> {
+  return alone(signal, async () => {
+    const meanwhile = await findTool(tool)
+    if (meanwhile) return meanwhile
+    if (await unpackDebianPackage(name, tool.debian, signal)) return findTool(tool)
+    return (await installWithPackageManager(name, tool.packages, signal)) ? findTool(tool) : undefined
+  })
+}
+
+/** The folder of a Debian package of fonts; undefined where there are no such packages. */
+async function provideFonts(name: string, signal: AbortSignal | undefined): Promise<string | undefined> {
+  const folder = path.join(await packagesDir(), name, 'usr/share/fonts')
+  if (!fs.existsSync(folder))
+    await alone(signal, async () => fs.existsSync(folder) || unpackDebianPackage(name, [name], signal))
+  return fs.existsSync(folder) ? folder : undefined
+}
+
+/** Lets one process at a time fetch what is missing. */
+async function alone<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   fs.mkdirSync(dataDir, { recursive: true, mode: 0o711 })
-  return withLock(
-    path.join(dataDir, 'provide.lock'),
-    async () => {
-      const meanwhile = await findTool(tool)
-      if (meanwhile) return meanwhile
-      if (await unpackDebianPackage(name, tool, signal)) return findTool(tool)
-      return (await installWithPackageManager(name, tool.packages, signal)) ? findTool(tool) : undefined
-    },
-    { signal, onWait: () => progress(`waiting for another process that fetches programs`) },
-  )
+  return withLock(path.join(dataDir, 'provide.lock'), work, {
+    signal,
+    onWait: () => progress(`waiting for another process that fetches programs`),
+  })
 }
 
 async function findTool(tool: Tool): Promise<Found | undefined> {
@@ -96,12 +122,17 @@ async function findTool(tool: Tool): Promise<Found | undefined> {
   for (const name of tool.debian) {
     const unpackedIn = path.join(await packagesDir(), name)
     for (const command of [...tool.commands, ...tool.twins]) {
-      const file = path.join(unpackedIn, 'usr/bin', command)
-      if (isExecutable(file)) return { file, unpackedIn }
+      const file = programDirs(command)
+        .map((dir) => path.join(unpackedIn, dir, command))
+        .find(isExecutable)
+      if (file) return { file, unpackedIn }
     }
   }
   return undefined
 }
+
+/** Where a Debian package has a program. One with a folder of its own has but a script with absolute paths in usr/bin. */
+const programDirs = (command: string) => [`usr/lib/${command}`, 'usr/bin', 'usr/sbin']
 
 /** Looks in PATH, and where system programs are even if PATH does not say so. */
 function which(command: string): string | undefined {
@@ -129,7 +160,11 @@ async function packagesDir(): Promise<string> {
 }
 
 /** Fetches a package with what it depends on and is not installed, and unpacks it all into one folder. */
-async function unpackDebianPackage(name: string, tool: Tool, signal: AbortSignal | undefined): Promise<boolean> {
+async function unpackDebianPackage(
+  name: string,
+  candidates: string[],
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   if (!which('apt-get') || !which('dpkg-deb')) return false
   progress(`no ${name} here: unpacking your distribution's own into .data/ (nothing is installed)`)
   const packages = await packagesDir()
@@ -146,7 +181,7 @@ async function unpackDebianPackage(name: string, tool: Tool, signal: AbortSignal
   try {
     const update = await aptGet('update')
     if (update.status !== 0) return failed(update.output)
-    for (const candidate of tool.debian) {
+    for (const candidate of candidates) {
       const flags = ['-y', '--no-install-recommends', '--download-only', '--reinstall']
       const download = await aptGet(...flags, 'install', candidate)
       if (download.status !== 0) {
@@ -222,7 +257,7 @@ export async function installWithPackageManager(
  * Writes `.data/bin/<name>`. Paths inside the project are relative, so that it may be moved. A twin is called through a
  * link that has the right name.
  */
-function writeScript(name: ToolName, tool: Tool, { file, unpackedIn }: Found): string {
+function writeScript(name: ToolName, tool: Tool, { file, unpackedIn, fonts }: Provided): string {
   fs.mkdirSync(binDir, { recursive: true })
   let program = file
   if (tool.twins.includes(path.basename(file))) {
@@ -233,25 +268,58 @@ function writeScript(name: ToolName, tool: Tool, { file, unpackedIn }: Found): s
   const quoted = (place: string) =>
     place.startsWith(dataDir) ? `"$here/${path.relative(binDir, place)}"` : shellQuoted(place)
   const libraries = unpackedIn ? libraryDirs(unpackedIn).map(quoted).join(':') : ''
+  if (fonts) writeFontsConf(fonts)
   const text = [
     '#!/bin/sh',
     `# Runs ${name}. Written by dev/provide.ts.`,
-    'here=${0%/*}',
+    'here=$(CDPATH= cd -- "${0%/*}" && pwd)',
     ...(libraries ? [`export LD_LIBRARY_PATH=${libraries}`] : []),
+    ...(fonts ? [`export FONTCONFIG_FILE="$here/fonts.conf"`] : []),
     `exec ${quoted(program)} "$@"`,
     '',
   ].join('\n')
   const script = path.join(binDir, name)
-  if (!fs.existsSync(script) || fs.readFileSync(script, 'utf8') !== text)
-    replace(script, (fresh) => fs.writeFileSync(fresh, text, { mode: 0o755 }))
+  writeOnce(script, text, 0o755)
   return script
 }
 
-/** Where a Debian package has its libraries: in the folders of the architecture, else beside them. */
+/** Names one folder of fonts to fontconfig, which then sees none of those that the machine has. */
+function writeFontsConf(folder: string): void {
+  const quoted = (place: string) => place.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
+  const text = [
+    '<?xml version="1.0"?>',
+    '<!DOCTYPE fontconfig SYSTEM "fonts.dtd">',
+    '<!-- Written by dev/provide.ts. -->',
+    '<fontconfig>',
+    `  <dir>${quoted(folder)}</dir>`,
+    `  <cachedir>${quoted(path.join(dataDir, 'fontconfig'))}</cachedir>`,
+    // Whatever is asked for and is not there.
+    '  <match><edit name="family" mode="append_last"><string>Liberation Sans</string></edit></match>',
+    '</fontconfig>',
+    '',
+  ].join('\n')
+  writeOnce(path.join(binDir, 'fonts.conf'), text, 0o644)
+}
+
+/** Where a Debian package has its libraries: in the folders of the architecture and those inside, else beside them. */
 function libraryDirs(unpackedIn: string): string[] {
   const parents = ['usr/lib', 'lib'].map((dir) => path.join(unpackedIn, dir)).filter((dir) => fs.existsSync(dir))
-  const children = parents.flatMap((dir) => fs.readdirSync(dir).map((name) => path.join(dir, name)))
-  return [...children.filter((dir) => path.basename(dir).includes('-linux-')), ...parents]
+  const architectures = parents.flatMap(foldersIn).filter((dir) => path.basename(dir).includes('-linux-'))
+  const inside = architectures
+    .flatMap(foldersIn)
+    .filter((dir) => fs.readdirSync(dir).some((file) => /^lib.*\.so\b/.test(file)))
+  return [...architectures, ...inside, ...parents]
+}
+
+const foldersIn = (parent: string) =>
+  fs
+    .readdirSync(parent, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => path.join(parent, entry.name))
+
+function writeOnce(file: string, text: string, mode: number): void {
+  if (!fs.existsSync(file) || fs.readFileSync(file, 'utf8') !== text)
+    replace(file, (fresh) => fs.writeFileSync(fresh, text, { mode }))
 }
 
 /** Puts a file in its place in one step, because another process may be running the one that is there. */
