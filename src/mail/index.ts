@@ -11,7 +11,7 @@ export { mailKinds, type MailFacts, type MailKind } from './letters.ts'
 export type { Links } from './delivery.ts'
 export { mailStatuses, type Mail, type MailRecord, type MailStatus, type Sender }
 
-/** Work to be done once an hour, by one process of all. It throws when it could not be done, and is then tried again. */
+/** Work to be done once an hour, by one process of all, and at the start if nobody has done it. It throws when it could not be done, and is then tried again. */
 export interface Chore {
   name: string
   run: () => Promise<void>
