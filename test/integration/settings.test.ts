@@ -4,10 +4,12 @@ import fc from 'fast-check'
 import { migrationSource } from '../../migrations/index.ts'
 import { readConfig } from '../../src/config.ts'
 import { AppError, type Fault } from '../../src/errors.ts'
+import { createBulletin, type Bulletin } from '../../src/platform/bulletin.ts'
 import { migrate } from '../../src/platform/migrate.ts'
 import type { Knex } from '../../src/platform/postgres.ts'
 import { createSettings, settingDefinitions, settingNames, type SettingChange } from '../../src/settings/index.ts'
 import { movableClock } from '../support/clock.ts'
+import { eventually } from '../support/eventually.ts'
 import { connectPostgres } from '../support/own-stores.ts'
 import { ownDatabase } from '../support/stores.ts'
 
@@ -211,6 +213,44 @@ describe('the settings', () => {
     expect(recorded).to.have.length(15)
     expect(recorded.map(({ from }) => from)).to.deep.equal([null, ...recorded.slice(0, -1).map(({ to }) => to)])
     expect(recorded.at(-1)!.to).to.equal(row!.value)
+  })
+
+  describe('that every process follows', () => {
+    let bulletin: Bulletin
+    let followed: ReturnType<typeof aProcess>
+    beforeEach(async () => {
+      followed = aProcess()
+      bulletin = createBulletin({ url: database.url, timeoutMs: 1000, log: () => undefined })
+      bulletin.follow('settings', followed.reread)
+      await bulletin.start()
+    })
+    afterEach(() => bulletin.stop())
+
+    const follows = (seconds: number) =>
+      eventually(() => expect(followed.current().refresh_grace_seconds).to.equal(seconds), 1000)
+
+    it('hold everywhere within a second', async () => {
+      await aProcess().change({ refresh_grace_seconds: 7 }, ada)
+      await follows(7)
+
+      await aProcess().change({ refresh_grace_seconds: null }, ada)
+      await follows(30)
+    })
+
+    it('hold there within a second also when the connection for the news is cut just before or just after', async () => {
+      const cut = () =>
+        knex.raw(`
+          select pg_terminate_backend(pid) from pg_stat_activity
+          where application_name = 'latchkey bulletin' and datname = current_database()`)
+
+      await cut()
+      await aProcess().change({ refresh_grace_seconds: 7 }, ada)
+      await follows(7)
+
+      await aProcess().change({ refresh_grace_seconds: 8 }, ada)
+      await cut()
+      await follows(8)
+    })
   })
 
   it('ignore, and log once, what is stored and not known or allowed', async () => {

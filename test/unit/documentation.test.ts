@@ -3,6 +3,7 @@ import path from 'node:path'
 import { expect } from 'chai'
 import { consequences, type AccountEvent } from '../../src/accounts/consequences.ts'
 import { auditEvents } from '../../src/audit/index.ts'
+import { exitCodes } from '../../src/cli/exit-codes.ts'
 import { readConfig, variables } from '../../src/config.ts'
 import { problemKinds, routes, type Route } from '../../src/http/index.ts'
 import { problemOf } from '../../src/http/problems.ts'
@@ -38,6 +39,15 @@ describe('the README', () => {
     })
 
     expect(tableBelow(readme, 'Runtime settings')).to.deep.equal(declared)
+  })
+
+  it('lists every exit code of the command line that tells one error from others, and no other', () => {
+    const listed = tableBelow(readme, 'Exit codes').map(([exitCode, error]) => [error, Number(exitCode)])
+
+    expect(listed.filter(([error]) => error !== '–')).to.deep.equal(
+      Object.entries(exitCodes).map(([error, exitCode]) => [code(error), exitCode]),
+    )
+    expect(listed.filter(([error]) => error === '–').map(([, exitCode]) => exitCode)).to.deep.equal([0, 1])
   })
 
   it('lists every endpoint with its token, body and answers, and no other', () => {
