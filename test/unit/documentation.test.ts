@@ -120,14 +120,16 @@ describe('the README', () => {
   })
 
   it('names no metric, in alerts or elsewhere, that is not declared', () => {
-    const declared = Object.entries(metricDefinitions).flatMap(([name, { type }]) =>
-      type === 'histogram' ? ['', '_bucket', '_sum', '_count'].map((end) => name + end) : [name],
+    const declared = new Set(
+      Object.entries(metricDefinitions).flatMap(([name, { type }]) =>
+        type === 'histogram' ? ['', '_bucket', '_sum', '_count'].map((end) => name + end) : [name],
+      ),
     )
     const prose = documents().map(readDocument).join('\n')
     const named = [...prose.matchAll(/\blatchkey_[a-z_]+/g)].map(([name]) => name)
 
     expect(named.length).to.be.greaterThan(Object.keys(metricDefinitions).length)
-    expect(named.filter((name) => !declared.includes(name))).to.deep.equal([])
+    expect(named.filter((name) => !declared.has(name))).to.deep.equal([])
   })
 
   it('lists every Redis key by its name, and no other', () => {

@@ -192,11 +192,15 @@ describe('the admission of costly work', () => {
   })
 
   it('gives the place of work that failed to the next', async () => {
-    const admit = createAdmission({ atOnce: 1, waitingMax: 1 })
+    const waits: number[] = []
+    const admit = createAdmission({ atOnce: 1, waitingMax: 1 }, (waitedMs) => waits.push(waitedMs))
     const failed = admit(() => Promise.reject(new Error('of the work')))
     const next = admit(async () => 'done')
+    expect(admit.load()).to.deep.equal({ running: 1, waiting: 1 })
     expect(await failed.catch((error: Error) => error.message)).to.equal('of the work')
     expect(await next).to.equal('done')
+    expect(admit.load()).to.deep.equal({ running: 0, waiting: 0 })
+    expect(waits).to.have.length(2)
   })
 
   it('lets nobody wait for longer than four seconds, and then serves those behind them', async () => {
