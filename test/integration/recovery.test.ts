@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import type { Passwords, Person } from '../../src/accounts/index.ts'
-import { client, createGate, openAccounts, refusalOf, type AccountsRoom } from '../support/accounts.ts'
+import { client, createGate, openAccounts, operator, refusalOf, type AccountsRoom } from '../support/accounts.ts'
 import { eventually } from '../support/eventually.ts'
 import { password, uniqueEmail } from '../support/people.ts'
 import { aThrottle } from '../support/throttle.ts'
@@ -32,7 +32,7 @@ describe('a link in a mail', () => {
 
   async function aPersonWhoWants(email: string) {
     const someone = await room.aPerson()
-    const caller = { userId: someone.person.id, sessionId: someone.session.id }
+    const caller = { userId: someone.person.id, sessionId: someone.session.id, client }
     await room.accounts.change(caller, { email, currentPassword: password })
     return { ...someone, caller }
   }
@@ -197,10 +197,11 @@ describe('a link in a mail', () => {
   it('is asked for with the same work for everybody: a mail is queued, to nobody where none is wanted', async () => {
     const { person } = await room.aPerson()
     const disabled = await room.aPerson()
-    await room.accounts.disable(disabled.person.id)
+    await room.accounts.disable(disabled.person.id, operator)
     const stranger = uniqueEmail()
 
-    for (const email of [person.email, disabled.person.email, stranger]) await room.accounts.forgotPassword(email)
+    for (const email of [person.email, disabled.person.email, stranger])
+      await room.accounts.forgotPassword(email, client)
 
     const recipients = async (email: string) => (await queuedFor(email, 'reset-password')).map(({ user_id }) => user_id)
     expect(await recipients(person.email)).to.deep.equal([person.id])
@@ -217,7 +218,7 @@ describe('a link in a mail', () => {
       const { person, caller } = await aPersonWhoWants(email)
       const token = (await mintVerification({ id: person.id, email }))!
       if (event === 'reset') await room.accounts.resetPassword(await resetToken(person), newPassword, client)
-      else await room.accounts.changePassword(caller, { currentPassword: password, newPassword, client })
+      else await room.accounts.changePassword(caller, { currentPassword: password, newPassword })
 
       expect((await stored(person.id)).pending_email).to.equal(null)
       expect(await mintVerification({ id: person.id, email })).to.equal(null)
@@ -252,8 +253,8 @@ describe('a change of an account', () => {
     }
     const login = room.logIn(person.email, password, room.accountsWith({ passwords: { ...room.passwords, hash } }))
     await gate.arrived
-    const caller = { userId: person.id, sessionId: session.id }
-    await room.accounts.changePassword(caller, { currentPassword: password, newPassword, client })
+    const caller = { userId: person.id, sessionId: session.id, client }
+    await room.accounts.changePassword(caller, { currentPassword: password, newPassword })
     gate.open()
     await login
 
@@ -264,14 +265,14 @@ describe('a change of an account', () => {
   it('that deletes it leaves nothing of it: no ending, no link, no device', async () => {
     const { person, session } = await room.aPerson()
     const other = await room.logIn(person.email)
-    await room.accounts.forgotPassword(person.email)
+    await room.accounts.forgotPassword(person.email, client)
     await room.accounts.mintResetToken(
       { id: randomUUID(), userId: person.id, address: person.email, queuedAt: new Date() },
       halfAnHour,
     )
-    await room.accounts.logOut({ userId: person.id, sessionId: other.session.id })
+    await room.accounts.logOut({ userId: person.id, sessionId: other.session.id, client })
 
-    await room.accounts.remove({ userId: person.id, sessionId: session.id }, password)
+    await room.accounts.remove({ userId: person.id, sessionId: session.id, client }, password)
 
     const tables = ['session_endings', 'password_reset_tokens', 'email_verification_tokens', 'known_devices']
     for (const table of tables) expect(await room.knex(table).where({ user_id: person.id }), table).to.deep.equal([])
