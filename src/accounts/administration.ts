@@ -1,33 +1,15 @@
 import { v4, validate } from 'uuid'
-import type { Actor, Audit } from '../audit/index.ts'
+import type { Actor } from '../audit/index.ts'
 import { AppError } from '../errors.ts'
-import type { Mails } from '../mail/index.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { Log } from '../platform/log.ts'
 import type { Knex } from '../platform/postgres.ts'
-import type { Session, Sessions } from '../sessions/index.ts'
+import type { Session } from '../sessions/index.ts'
 import { isActiveAdmin, mustNotBeLastAdmin } from './admins.ts'
 import type { Consequences } from './consequences.ts'
-import type { createEnding } from './ending.ts'
-import type { EndingsTable } from './endings-table.ts'
-import type { Passwords } from './passwords.ts'
+import type { Ending } from './ending.ts'
+import type { Parts } from './parts.ts'
 import { cardOf, type Person } from './person.ts'
-import { canonicalEmail, canonicalLabel, isUsername, type Written } from './rules.ts'
-import { takenOr, type Place, type UsersTable } from './users-table.ts'
-
-export interface AdministrationDeps {
-  users: UsersTable
-  endings: EndingsTable
-  ending: Pick<ReturnType<typeof createEnding>, 'revoke' | 'endAll'>
-  consequences: Consequences
-  sessions: Sessions
-  passwords: Passwords
-  mails: Pick<Mails, 'queue'>
-  audit: Audit
-  clock: Clock
-  log: Log
-  mustBeFaultless: (written: Written) => void
-}
+import { canonicalEmail, canonicalLabel, isUsername, mustBeFaultless } from './rules.ts'
+import { takenOr, type Place } from './users-table.ts'
 
 const pageMax = 100
 
@@ -40,16 +22,17 @@ const pageMax = 100
 export function createAdministration({
   users,
   endings,
-  ending,
-  consequences,
   sessions,
   passwords,
   mails,
   audit,
   clock,
   log,
-  mustBeFaultless,
-}: AdministrationDeps) {
+  faults,
+  consequences,
+  endOne,
+  endAll,
+}: Parts & { consequences: Consequences } & Pick<Ending, 'endOne' | 'endAll'>) {
   const now = () => new Date(clock.now())
 
   /** Asks PostgreSQL whether somebody is an admin now. @throws AppError `forbidden` when they are none, or disabled */
@@ -98,9 +81,9 @@ export function createAdministration({
       role?: Person['role'] | undefined
       password?: string | undefined
     },
-    actor: Actor,
+    by: Actor,
   ): Promise<Person> {
-    mustBeFaultless({ email, username, name, password })
+    mustBeFaultless(faults({ email, username, name, password }))
     const passwordHash = password === undefined ? passwords.hashOfNobody() : await passwords.hash(password)
     const [id, address, at] = [v4(), canonicalEmail(email)!, now()]
     const person = await users.insert(
@@ -109,7 +92,7 @@ export function createAdministration({
       async (trx) => {
         const kind = password === undefined ? 'set-password' : 'verify-email'
         await mails.queue(trx, { kind, userId: id, address, facts: { at: at.toISOString() } })
-        await audit.record(trx, { event: 'account.created', actor, userId: id, detail: { role } })
+        await audit.record(trx, { event: 'account.created', actor: by, userId: id, detail: { role } })
       },
     )
     if (person === 'email-taken' || person === 'username-taken') throw new AppError(person)
@@ -145,21 +128,25 @@ export function createAdministration({
       name?: string | null | undefined
       role?: Person['role'] | undefined
     },
-    actor: Actor,
+    by: Actor,
   ): Promise<Person> {
     const { username, name, role } = members
-    mustBeFaultless({ username, name })
+    mustBeFaultless(faults({ username, name }))
     const person = await read(userId)
     const changed = await takenOr(() =>
-      consequences.carryOut('role-change', { person }, async (trx, at) => {
-        const { held, before } = await hold(trx, person.id, actor)
+      users.alongside(async (trx) => {
+        const { held, before } = await hold(trx, person.id, by)
         if (role === 'user') mustNotBeLastAdmin(held, person.id)
-        const entry = { actor, userId: person.id }
         const named = (['username', 'name'] as const).filter((member) => members[member] !== undefined)
         if (named.length > 0)
-          await audit.record(trx, { ...entry, event: 'account.changed', detail: { members: named } })
+          await audit.record(trx, {
+            event: 'account.changed',
+            actor: by,
+            userId: person.id,
+            detail: { members: named },
+          })
         if (role !== undefined)
-          await audit.record(trx, { ...entry, event: 'role.changed', detail: { from: before.role, to: role } })
+          await consequences.follow(trx, 'role-change', { person, by, detail: { from: before.role, to: role } })
         return found(
           await users.amend(
             trx,
@@ -169,7 +156,7 @@ export function createAdministration({
               ...(name !== undefined && { name: canonicalLabel(name ?? '') }),
               ...(role !== undefined && { role }),
             },
-            at,
+            now(),
           ),
         )
       }),
@@ -185,14 +172,13 @@ export function createAdministration({
    *
    * @throws AppError `not-found`, `last-admin`, `forbidden`
    */
-  async function remove(userId: string, actor: Actor): Promise<void> {
+  async function remove(userId: string, by: Actor): Promise<void> {
     const person = await read(userId)
-    await consequences.carryOut('delete', { person }, async (trx) => {
-      const { held } = await hold(trx, person.id, actor)
+    await consequences.carryOut('delete', { person, by }, async (trx) => {
+      const { held } = await hold(trx, person.id, by)
       mustNotBeLastAdmin(held, person.id)
       await users.remove(trx, person.id)
       await endings.forget(trx, person.id)
-      await audit.record(trx, { event: 'account.deleted', actor, userId: person.id })
       return null
     })
     log('account.deleted', { user_id: person.id })
@@ -205,12 +191,11 @@ export function createAdministration({
    *
    * @throws AppError `not-found`, `last-admin`, `forbidden`; `unavailable`, and with Redis away nothing has changed
    */
-  async function disable(userId: string, actor: Actor): Promise<Person> {
+  async function disable(userId: string, by: Actor): Promise<Person> {
     const person = await read(userId)
-    const disabled = await consequences.carryOut('disable', { person }, async (trx, at) => {
-      const { held, before } = await hold(trx, person.id, actor)
+    const disabled = await consequences.carryOut('disable', { person, by }, async (trx, at) => {
+      const { held, before } = await hold(trx, person.id, by)
       mustNotBeLastAdmin(held, person.id)
-      await audit.record(trx, { event: 'account.disabled', actor, userId: person.id })
       const change = { disabled_at: before.disabledAt ?? at, pending_email: null }
       return found(await users.amend(trx, person.id, change, at))
     })
@@ -223,11 +208,11 @@ export function createAdministration({
    *
    * @throws AppError `not-found`, `forbidden`, `unavailable`
    */
-  async function enable(userId: string, actor: Actor): Promise<Person> {
+  async function enable(userId: string, by: Actor): Promise<Person> {
     const person = await read(userId)
     const enabled = await users.alongside(async (trx) => {
-      await hold(trx, person.id, actor)
-      await audit.record(trx, { event: 'account.enabled', actor, userId: person.id })
+      await hold(trx, person.id, by)
+      await audit.record(trx, { event: 'account.enabled', actor: by, userId: person.id })
       return found(await users.amend(trx, person.id, { disabled_at: null }, now()))
     })
     log('account.enabled', { user_id: person.id })
@@ -239,12 +224,12 @@ export function createAdministration({
    *
    * @throws AppError `not-found`, `unavailable`
    */
-  async function requestPasswordReset(userId: string, actor: Actor): Promise<void> {
+  async function requestPasswordReset(userId: string, by: Actor): Promise<void> {
     const { id, email } = await read(userId)
     await users.alongside(async (trx) => {
       const facts = { at: now().toISOString() }
       await mails.queue(trx, { kind: 'reset-password', userId: id, address: email, facts })
-      await audit.record(trx, { event: 'password.reset_requested', actor, userId: id })
+      await audit.record(trx, { event: 'password.reset_requested', actor: by, userId: id })
     })
   }
 
@@ -255,18 +240,15 @@ export function createAdministration({
   }
 
   /** Ends all sessions of somebody; returns how many were open. @throws AppError `not-found`, `unavailable` */
-  async function endSessions(userId: string, actor: Actor): Promise<number> {
+  async function endSessions(userId: string, by: Actor): Promise<number> {
     const { id } = await read(userId)
-    const count = await ending.endAll('revoke-all', id)
-    await audit.note({ event: 'sessions.ended', actor, userId: id, detail: { count, reason: 'revoked' } })
-    return count
+    return endAll('revoke-all', id, by)
   }
 
   /** Ends one session of somebody. @throws AppError `not-found`, also when it is another person's; `unavailable` */
-  async function endSession(userId: string, sessionId: string, actor: Actor): Promise<void> {
+  async function endSession(userId: string, sessionId: string, by: Actor): Promise<void> {
     const { id } = await read(userId)
-    await ending.revoke({ userId: id }, sessionId, actor.id)
-    await audit.note({ event: 'session.ended', actor, userId: id, sessionId, detail: { reason: 'revoked' } })
+    await endOne(id, sessionId, by)
   }
 
   /**
@@ -274,10 +256,9 @@ export function createAdministration({
    *
    * @throws AppError `forbidden` when the admin who asks has ceased to be one; `not-found`
    */
-  async function hold(trx: Knex, userId: string, actor: Actor): Promise<{ held: Person[]; before: Person }> {
+  async function hold(trx: Knex, userId: string, by: Actor): Promise<{ held: Person[]; before: Person }> {
     const held = await users.lockWithAdmins(trx, [userId])
-    if (actor.kind === 'admin' && !isActiveAdmin(held.find(({ id }) => id === actor.id)))
-      throw new AppError('forbidden')
+    if (by.kind === 'admin' && !isActiveAdmin(held.find(({ id }) => id === by.id))) throw new AppError('forbidden')
     return { held, before: found(held.find(({ id }) => id === userId)) }
   }
 

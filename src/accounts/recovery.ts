@@ -1,35 +1,17 @@
 import { v4 } from 'uuid'
-import { AppError, type Fault } from '../errors.ts'
-import type { Mails } from '../mail/index.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { Log } from '../platform/log.ts'
+import { AppError } from '../errors.ts'
 import type { Knex } from '../platform/postgres.ts'
-import type { Client, Sessions } from '../sessions/index.ts'
-import type { Throttle } from '../throttle/index.ts'
+import type { Client } from '../sessions/index.ts'
+import { owner, stranger } from './actor.ts'
 import { mustNotBeLastAdmin } from './admins.ts'
 import type { Consequences } from './consequences.ts'
 import type { Caller } from './ending.ts'
-import type { EndingsTable } from './endings-table.ts'
-import type { OneTimeTokensTable, Purpose } from './one-time-tokens-table.ts'
-import type { Passwords } from './passwords.ts'
+import type { Purpose } from './one-time-tokens-table.ts'
+import type { Parts } from './parts.ts'
 import { cardOf, type Person } from './person.ts'
-import { canonicalEmail, type Written } from './rules.ts'
+import { canonicalEmail } from './rules.ts'
 import type { SignedIn } from './sign-in.ts'
-import { takenOr, type UsersTable } from './users-table.ts'
-
-export interface RecoveryDeps {
-  users: UsersTable
-  endings: EndingsTable
-  tokens: OneTimeTokensTable
-  consequences: Consequences
-  sessions: Sessions
-  throttle: Throttle
-  passwords: Passwords
-  mails: Pick<Mails, 'queue'>
-  clock: Clock
-  log: Log
-  faults: (written: Written) => Fault[]
-}
+import { takenOr } from './users-table.ts'
 
 /** Passwords and addresses after the registration: forgotten, reset, changed, confirmed, deleted. */
 export function createRecovery({
@@ -37,6 +19,7 @@ export function createRecovery({
   endings,
   tokens,
   consequences,
+  audit,
   sessions,
   throttle,
   passwords,
@@ -44,7 +27,7 @@ export function createRecovery({
   clock,
   log,
   faults,
-}: RecoveryDeps) {
+}: Parts & { consequences: Consequences }) {
   const now = () => new Date(clock.now())
 
   /** @throws AppError `validation-failed` */
@@ -63,8 +46,11 @@ export function createRecovery({
    *
    * @throws AppError `validation-failed` for text that is no address
    */
-  async function forgotPassword(emailText: string): Promise<void> {
-    await queueForAddress('reset-password', emailText, (person) => person.disabledAt === null)
+  async function forgotPassword(emailText: string, client: Client): Promise<void> {
+    const isWanted = (person: Person) => person.disabledAt === null
+    await queueForAddress('reset-password', emailText, isWanted, (trx, userId) =>
+      audit.record(trx, { event: 'password.reset_requested', actor: stranger(client), userId }),
+    )
   }
 
   /** Sends the link that confirms an address once more, if there is such an account and it is not confirmed. */
@@ -76,14 +62,16 @@ export function createRecovery({
     kind: 'reset-password' | 'verify-email',
     emailText: string,
     isWanted: (person: Person) => boolean,
+    andAlso: (trx: Knex, userId: string | null) => Promise<void> = async () => undefined,
   ): Promise<void> {
     const email = addressOf(emailText)
     const person = await users.findByEmail(email)
     if (await throttle.spend('mails', person ? { userId: person.id } : { unknownName: email })) return
     const userId = person && isWanted(person) ? person.id : v4()
-    await users.alongside((trx) =>
-      mails.queue(trx, { kind, userId, address: email, facts: { at: now().toISOString() } }),
-    )
+    await users.alongside(async (trx) => {
+      await mails.queue(trx, { kind, userId, address: email, facts: { at: now().toISOString() } })
+      await andAlso(trx, person?.id ?? null)
+    })
   }
 
   /**
@@ -93,16 +81,16 @@ export function createRecovery({
    *
    * @throws AppError `invalid-reset-token`, `password-refused`; `too-many-attempts` in the place of the first
    */
-  async function resetPassword(token: string, newPassword: string, { address }: Client): Promise<void> {
+  async function resetPassword(token: string, newPassword: string, client: Client): Promise<void> {
     const found = await tokens.find('password-reset', token, now())
     const person = found && (await users.findById(found.userId))
     if (!person || person.email !== found.email || person.disabledAt) {
-      await throttle.mustSpend('wrong-tokens', { address })
+      await throttle.mustSpend('wrong-tokens', { address: client.address })
       throw new AppError('invalid-reset-token')
     }
     mustBeAllowed(person, newPassword)
     const passwordHash = await passwords.hash(newPassword)
-    await consequences.carryOut('password-reset', { person }, async (trx, at) => {
+    await consequences.carryOut('password-reset', { person, by: owner(person.id, client) }, async (trx, at) => {
       const held = await users.lock(trx, person.id)
       const mayReset = held?.email === found.email && !held.disabledAt
       if (!mayReset || !(await tokens.spend(trx, 'password-reset', token, at)))
@@ -122,13 +110,14 @@ export function createRecovery({
    */
   async function changePassword(
     caller: Caller,
-    { currentPassword, newPassword, client }: { currentPassword: string; newPassword: string; client: Client },
+    { currentPassword, newPassword }: { currentPassword: string; newPassword: string },
   ): Promise<SignedIn> {
-    const { userId, sessionId } = caller
+    const { userId, sessionId, client } = caller
+    const by = owner(userId, client)
     const person = await provePassword(caller, currentPassword)
     mustBeAllowed(person, newPassword)
     const passwordHash = await passwords.hash(newPassword)
-    const changed = await consequences.carryOut('password-change', { person, sessionId }, async (trx, at) => {
+    const changed = await consequences.carryOut('password-change', { person, by, sessionId }, async (trx, at) => {
       await mustStandAsProven(trx, caller, person)
       return users.setPassword(trx, userId, passwordHash, at)
     })
@@ -158,6 +147,8 @@ export function createRecovery({
       await users.amend(trx, person.id, { pending_email: email }, at)
       const facts = { at: at.toISOString() }
       await mails.queue(trx, { kind: 'confirm-new-email', userId: person.id, address: email, facts })
+      const actor = owner(person.id, caller.client)
+      await audit.record(trx, { event: 'email.change_requested', actor, userId: person.id })
     })
   }
 
@@ -166,10 +157,10 @@ export function createRecovery({
    *
    * @throws AppError `invalid-token-link`, `too-many-attempts` in its place, `email-taken` when somebody else has it by now
    */
-  async function verifyEmail(token: string, { address }: Client): Promise<Person> {
+  async function verifyEmail(token: string, client: Client): Promise<Person> {
     const found = await tokens.find('email-verification', token, now())
     if (!found) {
-      await throttle.mustSpend('wrong-tokens', { address })
+      await throttle.mustSpend('wrong-tokens', { address: client.address })
       throw new AppError('invalid-token-link')
     }
     const confirmed = await takenOr(() =>
@@ -180,8 +171,10 @@ export function createRecovery({
           throw new AppError('invalid-token-link')
         const after = await users.confirmEmail(trx, found.userId, found.email, at)
         if (!after) throw new AppError('invalid-token-link')
+        const by = owner(after.id, client)
         if (after.email !== before.email)
-          await consequences.follow(trx, 'email-change', { person: before, facts: { newAddress: after.email } })
+          await consequences.follow(trx, 'email-change', { person: before, by, facts: { newAddress: after.email } })
+        else await audit.record(trx, { event: 'email.verified', actor: by, userId: after.id })
         return after
       }),
     )
@@ -198,7 +191,7 @@ export function createRecovery({
    */
   async function remove(caller: Caller, currentPassword: string): Promise<void> {
     const person = await provePassword(caller, currentPassword)
-    await consequences.carryOut('delete', { person }, async (trx) => {
+    await consequences.carryOut('delete', { person, by: owner(person.id, caller.client) }, async (trx) => {
       mustNotBeLastAdmin(await users.lockWithAdmins(trx, [person.id]), person.id)
       await mustStandAsProven(trx, caller, person)
       await users.remove(trx, person.id)
@@ -244,12 +237,13 @@ export function createRecovery({
    * @returns the person as they were when they proved it
    * @throws AppError `wrong-password`, `too-many-attempts`, `invalid-token`
    */
-  async function provePassword({ userId }: Caller, password: string): Promise<Person> {
+  async function provePassword({ userId, client }: Caller, password: string): Promise<Person> {
     const person = await users.findById(userId)
     if (!person) throw new AppError('invalid-token', { reason: 'revoked' })
     const check = () => passwords.verify(person.passwordHash, password)
-    if (!(await throttle.attempt('wrong-passwords', { userId }, check))) throw new AppError('wrong-password')
-    return person
+    if (await throttle.attempt('wrong-passwords', { userId }, check)) return person
+    await audit.note({ event: 'password.proof_failed', actor: owner(userId, client), userId })
+    throw new AppError('wrong-password')
   }
 
   /**

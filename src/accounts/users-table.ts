@@ -146,15 +146,6 @@ export function createUsersTable(knex: Knex) {
     return { kind: 'good', person: toPerson(row) }
   }
 
-  /** Changes what a person may change at will. */
-  async function update(
-    id: string,
-    change: { username?: string | null; name?: string | null; sign_in_notices?: boolean },
-    at: Date,
-  ): Promise<Person | 'username-taken' | null> {
-    return takenOr(() => amend(knex, id, change, at)) as Promise<Person | 'username-taken' | null>
-  }
-
   /**
    * Writes members of a person, in the transaction of what they are about; null when there is no such person.
    *
@@ -263,7 +254,6 @@ export function createUsersTable(knex: Knex) {
     findByEmail,
     findByUsername,
     standing,
-    update,
     setPassword,
     renewHash,
     amend,

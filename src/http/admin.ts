@@ -1,15 +1,15 @@
 import { z } from 'zod'
+import type { Caller } from '../accounts/index.ts'
 import type { Actor, AuditEntry } from '../audit/index.ts'
 import { AppError, type ErrorCode } from '../errors.ts'
-import type { Client } from '../sessions/index.ts'
-import type { Bearer, Route, Services } from './route.ts'
+import type { Route, Services } from './route.ts'
 
 const uuid = z.uuid()
 /** What says nothing about the caller: the service could not do its part, and the audit lies in the same store. */
 const notTheirs: ReadonlySet<ErrorCode> = new Set(['unavailable', 'internal-error'])
 
 /** An admin as the audit knows them. */
-export function adminOf({ userId }: Bearer, { address, userAgent }: Client): Actor {
+export function adminOf({ userId, client: { address, userAgent } }: Caller): Actor {
   return { kind: 'admin', id: userId, address, userAgent }
 }
 

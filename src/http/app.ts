@@ -1,23 +1,59 @@
+import { METHODS } from 'node:http'
 import { Router } from '@koa/router'
 import Koa, { type Context, type Next } from 'koa'
 import { v4 } from 'uuid'
 import { AppError } from '../errors.ts'
+import type { Metrics } from '../metrics/index.ts'
 import type { Log, LogFields } from '../platform/log.ts'
 import { adminOf, underAudit } from './admin.ts'
 import { checkBearer, clientOf, readBody, readParams, readQuery } from './guard.ts'
 import { problemOf } from './problems.ts'
-import { demandsBearer, type Bearer, type Route, type Services } from './route.ts'
+import { demandsBearer, takesBody, type Bearer, type Route, type Services } from './route.ts'
 import { routes } from './routes/index.ts'
+import * as service from './routes/service.ts'
 
 export const urlMaxChars = 8192
 
+interface Around {
+  services: Services
+  log: Log
+  stopping: () => boolean
+}
+
 /** The HTTP API over the services, as a Koa application. */
-export function createApp({ services, log, stopping }: { services: Services; log: Log; stopping: () => boolean }): Koa {
+export function createApp(around: Around): Koa {
+  return assemble(around, routes)
+}
+
+/**
+ * What the internal listener serves: metrics and health, and nothing else.
+ *
+ * Metrics tell how many people use a service and what they do there; so they are served where strangers do not get.
+ */
+export function createOpsApp({ metrics, ...around }: Around & { metrics: Pick<Metrics, 'text' | 'contentType'> }): Koa {
+  return assemble(around, [service.live, service.ready], (router) =>
+    router.get('/metrics', async (ctx) => {
+      const text = await metrics.text()
+      ctx.set('Content-Type', metrics.contentType)
+      ctx.body = text
+    }),
+  )
+}
+
+function assemble(
+  { services, log, stopping }: Around,
+  declared: readonly Route[],
+  addTo: (router: Router) => void = () => undefined,
+): Koa {
   const app = new Koa()
   app.silent = true
   app.use((ctx, next) => answerAll(ctx, next, log, stopping))
   const router = new Router({ strict: true, sensitive: true })
-  for (const route of routes) router.register(route.path, [route.method], (ctx) => run(route, ctx, services))
+  for (const route of declared) {
+    const methods = route.method === 'any' ? METHODS : [route.method]
+    router.register(route.path, methods, (ctx) => run(route, ctx, services))
+  }
+  addTo(router)
   app.use(router.routes())
   app.use(nothingHere)
   return app
@@ -30,12 +66,14 @@ async function answerAll(ctx: Context, next: Next, log: Log, stopping: () => boo
   ctx.set('X-Request-Id', requestId)
   ctx.set('Cache-Control', 'no-store')
   ctx.set('X-Content-Type-Options', 'nosniff')
+  let problem: AppError | undefined
   try {
     if (ctx.url.length > urlMaxChars) throw new AppError('uri-too-long')
     if (ctx.req.headers.host === undefined && ctx.req.httpVersion === '1.1') throw new AppError('malformed-request')
     await next()
   } catch (error) {
     const told = error instanceof AppError ? error : new AppError('internal-error', { cause: error })
+    problem = told
     const { status, headers, body } = problemOf(told, requestId)
     if (status >= 500)
       log(status === 503 ? 'store.failed' : 'request.failed', { request_id: requestId, ...causeOf(told) })
@@ -47,7 +85,8 @@ async function answerAll(ctx: Context, next: Next, log: Log, stopping: () => boo
     method: ctx.method,
     route: (ctx['_matchedRoute'] as string | undefined) ?? 'none',
     status: ctx.status,
-    duration_ms: Math.round(performance.now() - startedAt),
+    ...(problem && { code: problem.code, ...(problem.reason !== undefined && { reason: problem.reason }) }),
+    duration_ms: Math.round((performance.now() - startedAt) * 1000) / 1000,
   })
 }
 
@@ -67,18 +106,18 @@ function causeOf({ cause }: AppError): LogFields {
 }
 
 async function run(route: Route, ctx: Context, services: Services): Promise<void> {
-  const caller = route.auth === 'none' ? null : await checkBearer(ctx, services)
-  if (demandsBearer(route) && caller && 'refusal' in caller) throw caller.refusal
   const client = clientOf(ctx, services)
+  const caller = route.auth === 'none' ? null : await checkBearer(ctx, client, services)
+  if (demandsBearer(route) && caller && 'refusal' in caller) throw caller.refusal
   const answer = async () => {
     const params = route.params ? readParams(route.params, ctx['params']) : undefined
     const query = route.query ? readQuery(route.query, ctx.querystring) : undefined
-    const body = route.method === 'get' ? undefined : await readBody(ctx, route, services)
+    const body = takesBody(route) ? await readBody(ctx, route, services) : undefined
     return route.handle({ body, params, query, caller, client }, services)
   }
   const reply =
     route.auth === 'admin'
-      ? await underAudit(route, ctx['params'], adminOf(caller as Bearer, client), services, answer)
+      ? await underAudit(route, ctx['params'], adminOf(caller as Bearer), services, answer)
       : await answer()
   send(ctx, reply.status, reply.body, reply.headers, 'application/json; charset=utf-8')
 }
@@ -93,11 +132,18 @@ function send(
   ctx.status = status
   if (headers) ctx.set(headers)
   if (body === null) {
-    ctx.body = null
+    if (status === 204) ctx.body = null
+    else sendNothing(ctx)
     return
   }
   ctx.set('Content-Type', type)
   ctx.body = JSON.stringify(body)
+}
+
+/** An empty body under a status that may have one; Koa would make it a 204. */
+function sendNothing(ctx: Context): void {
+  ctx.body = ''
+  ctx.remove('Content-Type')
 }
 
 /** For paths that no route has, and methods that a path does not take (RFC 9110 §15.5.6); answers OPTIONS as well. */

@@ -20,24 +20,23 @@ const noMembers = z.strictObject({})
  *
  * @throws AppError `unavailable`
  */
-export async function checkBearer(ctx: Context, services: Services): Promise<Bearer | Refused> {
+export async function checkBearer(ctx: Context, client: Client, services: Services): Promise<Bearer | Refused> {
   const authorization = ctx.req.headers.authorization
   if (authorization === undefined || !/^bearer( |$)/i.test(authorization))
     return { refusal: new AppError('authentication-required'), ended: null }
   const token = bearer.exec(authorization)?.[1]
-  if (token === undefined) return { refusal: await unknownToken(ctx, services), ended: null }
+  if (token === undefined) return { refusal: await unknownToken(client, services), ended: null }
   const checked = await services.sessions.check(token)
   if (checked.kind === 'live') {
     const { session, card } = checked
-    return { userId: session.userId, sessionId: session.id, session, card }
+    return { userId: session.userId, sessionId: session.id, session, card, client }
   }
-  if (checked.reason === 'unknown') return { refusal: await unknownToken(ctx, services), ended: null }
-  const ended = checked.kind === 'ended' ? { userId: checked.userId, sessionId: checked.sessionId } : null
+  if (checked.reason === 'unknown') return { refusal: await unknownToken(client, services), ended: null }
+  const ended = checked.kind === 'ended' ? { userId: checked.userId } : null
   return { refusal: new AppError('invalid-token', { reason: checked.reason }), ended }
 }
 
-async function unknownToken(ctx: Context, { throttle, trustsProxy }: Services): Promise<AppError> {
-  const address = clientAddressOf(ctx.req, trustsProxy)
+async function unknownToken({ address }: Client, { throttle }: Services): Promise<AppError> {
   return (await throttle.spend('wrong-tokens', { address })) ?? new AppError('invalid-token', { reason: 'unknown' })
 }
 

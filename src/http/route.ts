@@ -26,14 +26,15 @@ export interface Bearer extends Caller {
   card: Card | null
 }
 
-/** A token that opens nothing: what its bearer is told, and the session it once opened, if that has ended. */
+/** A token that opens nothing: what its bearer is told, and whose session it once opened, if that has ended. */
 export interface Refused {
   refusal: AppError
-  ended: Caller | null
+  ended: Pick<Caller, 'userId'> | null
 }
 
 type Auth = 'none' | 'bearer' | 'optional-bearer' | 'admin'
-type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
+/** `any`: every method there is; a body that comes with it is not read. */
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete' | 'any'
 type Replies = { readonly [Status in 200 | 201 | 202 | 204]?: z.ZodType }
 
 interface RequestOf<A extends Auth, B, P, Q> {
@@ -112,6 +113,11 @@ export function reply<Status extends number, const Body>(
   return headers ? { status, body, headers } : { status, body }
 }
 
+/** Whether a route reads the body of a request, if only to see that there is none. */
+export function takesBody({ method }: Route): boolean {
+  return method !== 'get' && method !== 'any'
+}
+
 /** Whether a route is for the bearers of live access tokens only. */
 export function demandsBearer({ auth }: Route): boolean {
   return auth === 'bearer' || auth === 'admin'
@@ -126,9 +132,9 @@ export function problemsOf(route: Route): ErrorCode[] {
     ...(route.query ? (['validation-failed'] as const) : []),
     ...(route.auth === 'none' ? [] : (['too-many-attempts'] as const)),
     ...(route.params ? (['not-found'] as const) : []),
-    ...(route.method === 'get'
-      ? []
-      : (['validation-failed', 'malformed-request', 'payload-too-large', 'unsupported-media-type'] as const)),
+    ...(takesBody(route)
+      ? (['validation-failed', 'malformed-request', 'payload-too-large', 'unsupported-media-type'] as const)
+      : []),
     'uri-too-long',
     'unavailable',
     'internal-error',

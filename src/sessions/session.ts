@@ -47,6 +47,7 @@ export interface Session {
 
 export interface Previous {
   accessDigest: string
+  accessIssuedAt: number
   /** The old access token works until here, so that requests under way at a refresh are not cut off. */
   accessExpiresAt: number
   refreshDigest: string
@@ -55,11 +56,54 @@ export interface Previous {
   replay: string
 }
 
+/** How long things live, in milliseconds; asked anew for each operation, since they change while sessions are open. */
+export interface Lives {
+  accessMs: number
+  idleMs: number
+  absoluteMs: number
+  graceMs: number
+  reuseWindowMs: number
+  perUserMax: number
+}
+
+/**
+ * A session with the times that count: each the stored one, or what today's lives make of it, whichever is earlier.
+ *
+ * So a life that was shortened ends open sessions too (CVE-2025-11429), and one that was made longer moves nothing that
+ * is stored. What is stored stays as it is: a life that was shortened by mistake can be put back. Most of the time
+ * nothing was shortened; then it is the same object, since every token check comes here.
+ */
+export function inForce(session: Session, { accessMs, idleMs, absoluteMs, graceMs }: Lives): Session {
+  const { createdAt, refreshedAt, access, previous } = session
+  const expiresAt = Math.min(session.expiresAt, createdAt + absoluteMs)
+  const idleExpiresAt = Math.min(session.idleExpiresAt, refreshedAt + idleMs, expiresAt)
+  const accessExpiresAt = Math.min(access.expiresAt, refreshedAt + accessMs, idleExpiresAt)
+  const graceEndsAt = previous && Math.min(previous.graceEndsAt, refreshedAt + graceMs)
+  const previousExpiresAt =
+    previous && Math.min(previous.accessExpiresAt, previous.accessIssuedAt + accessMs, graceEndsAt!)
+  if (
+    expiresAt === session.expiresAt &&
+    idleExpiresAt === session.idleExpiresAt &&
+    accessExpiresAt === access.expiresAt &&
+    graceEndsAt === (previous && previous.graceEndsAt) &&
+    previousExpiresAt === (previous && previous.accessExpiresAt)
+  )
+    return session
+  return {
+    ...session,
+    expiresAt,
+    idleExpiresAt,
+    access: { ...access, expiresAt: accessExpiresAt },
+    previous: previous && { ...previous, graceEndsAt: graceEndsAt!, accessExpiresAt: previousExpiresAt! },
+  }
+}
+
 export type AccessVerdict = { kind: 'live' } | { kind: 'dead'; reason: 'expired' | 'idle' }
 
 /** Whether an access token that points to this session opens anything now. */
-export function judgeAccess(session: Session, accessDigest: string, now: number): AccessVerdict {
-  const lapse = lapseOf(session, now)
+export function judgeAccess(stored: Session, accessDigest: string, lives: Lives, now: number): AccessVerdict {
+  const session = inForce(stored, lives)
+  const lapse = lapseAt(session, now)
   if (lapse) return { kind: 'dead', reason: lapse }
   const { access, previous } = session
   const live =
@@ -80,8 +124,9 @@ export type RefreshVerdict =
  * The direct predecessor within its grace window is a retry: its successor, being the live one, has not been used.
  * Every other spent token is reuse (RFC 9700 §4.14.2). Reuse stays reuse: no later state of a session makes it a retry.
  */
-export function judgeRefresh(session: Session, refreshDigest: string, now: number): RefreshVerdict {
-  const lapse = lapseOf(session, now)
+export function judgeRefresh(stored: Session, refreshDigest: string, lives: Lives, now: number): RefreshVerdict {
+  const session = inForce(stored, lives)
+  const lapse = lapseAt(session, now)
   if (lapse) return { kind: 'dead', reason: lapse }
   if (refreshDigest === session.refreshDigest) return { kind: 'live' }
   const { previous } = session
@@ -91,9 +136,13 @@ export function judgeRefresh(session: Session, refreshDigest: string, now: numbe
 }
 
 /** Why a session has come to its end by itself, or null while it has not. */
-export function lapseOf(session: Session, now: number): 'expired' | 'idle' | null {
-  if (now >= session.expiresAt) return 'expired'
-  if (now >= session.idleExpiresAt) return 'idle'
+export function lapseOf(stored: Session, lives: Lives, now: number): 'expired' | 'idle' | null {
+  return lapseAt(inForce(stored, lives), now)
+}
+
+function lapseAt({ expiresAt, idleExpiresAt }: Session, now: number): 'expired' | 'idle' | null {
+  if (now >= expiresAt) return 'expired'
+  if (now >= idleExpiresAt) return 'idle'
   return null
 }
 
@@ -116,6 +165,7 @@ export function encodeSession(session: Session): string {
     previous: previous
       ? {
           access: previous.accessDigest,
+          access_issued_at: previous.accessIssuedAt,
           access_expires_at: previous.accessExpiresAt,
           refresh: previous.refreshDigest,
           grace_ends_at: previous.graceEndsAt,
@@ -146,6 +196,7 @@ export function decodeSession(userId: string, id: string, json: string): Session
       previous: stored.previous
         ? {
             accessDigest: stored.previous.access,
+            accessIssuedAt: stored.previous.access_issued_at,
             accessExpiresAt: stored.previous.access_expires_at,
             refreshDigest: stored.previous.refresh,
             graceEndsAt: stored.previous.grace_ends_at,
@@ -187,6 +238,7 @@ interface StoredSession {
   refresh: string
   previous?: {
     access: string
+    access_issued_at: number
     access_expires_at: number
     refresh: string
     grace_ends_at: number
@@ -229,13 +281,8 @@ export function encodeCard(card: Card): string {
 export function decodeCard(json: string | null): Card | null {
   if (json === null) return null
   try {
-    const stored = JSON.parse(json) as {
-      username?: string
-      email: string
-      verified: boolean
-      role: string
-      updated_at: number
-    }
+    const stored = JSON.parse(json) as StoredCard
+    if (!isWholeCard(stored)) return null
     return {
       username: stored.username ?? null,
       email: stored.email,
@@ -246,4 +293,27 @@ export function decodeCard(json: string | null): Card | null {
   } catch {
     return null
   }
+}
+
+interface StoredCard {
+  username?: string
+  email: string
+  verified: boolean
+  role: string
+  updated_at: number
+}
+
+/** Whether all of a card is there, in characters that may stand in a header: it names people to gateways. */
+function isWholeCard({ username, email, verified, role, updated_at }: StoredCard): boolean {
+  return (
+    (username === undefined || isPlainText(username)) &&
+    isPlainText(email) &&
+    isPlainText(role) &&
+    typeof verified === 'boolean' &&
+    typeof updated_at === 'number'
+  )
+}
+
+function isPlainText(value: unknown): boolean {
+  return typeof value === 'string' && /^[!-~]+$/.test(value)
 }

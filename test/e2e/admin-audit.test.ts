@@ -41,7 +41,7 @@ describe('the audit over HTTP', () => {
       ['PATCH', `/users/${id}`, { role: 'user' }, 'role.changed', { from: 'admin', to: 'user' }],
       ['GET', `/users/${id}/sessions`, undefined, 'admin.viewed', { what: 'GET /v1/admin/users/:user_id/sessions' }],
       ['DELETE', `/sessions/${id}/${second.session.id}`, undefined, 'session.ended', { reason: 'revoked' }],
-      ['DELETE', `/users/${id}/sessions`, undefined, 'sessions.ended', { count: 2, reason: 'revoked' }],
+      ['DELETE', `/users/${id}/sessions`, undefined, 'sessions.ended', { reason: 'revoked' }],
       ['POST', `/users/${id}/password-reset`, undefined, 'password.reset_requested', {}],
       ['POST', `/users/${id}/disable`, undefined, 'account.disabled', {}],
       ['POST', `/users/${id}/enable`, undefined, 'account.enabled', {}],
@@ -181,8 +181,8 @@ describe('the audit over HTTP', () => {
       expect(ids).to.deep.equal((await activityOf(someone)).body.items.map(({ id }: Json) => id))
 
       const beyond = (await activityOf(someone, `?cursor=${newest}`)).body.items.map(({ id }: Json) => id)
-      const theirs = (await activityOf(other)).body.items.map(({ id }: Json) => id)
-      expect(beyond.filter((id: string) => theirs.includes(id))).to.deep.equal([])
+      const theirs = new Set((await activityOf(other)).body.items.map(({ id }: Json) => id))
+      expect(beyond.filter((id: string) => theirs.has(id))).to.deep.equal([])
     })
 
     it('names every parameter at fault', async () => {

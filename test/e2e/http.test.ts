@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
-import { routes } from '../../src/http/index.ts'
+import { routes, type Route } from '../../src/http/index.ts'
 import { expectProblem, pointersOf, type Json } from '../support/client.ts'
 import { aPerson, password, uniqueEmail } from '../support/people.ts'
 import { sendRaw, statusesOf, type RawAnswer } from '../support/raw.ts'
 import { startService, type TestService } from '../support/service.ts'
+
+const aMethod = (method: Route['method']) => (method === 'any' ? 'REPORT' : method.toUpperCase())
+const aPath = (path: string) => path.replace(':id', randomUUID()).replace('{*path}', 'orders/1')
 
 describe('the API over HTTP', () => {
   let service: TestService
@@ -31,10 +34,7 @@ describe('the API over HTTP', () => {
     it('is asked for by every route that needs one, bare when none came', async () => {
       for (const { method, path, auth } of routes) {
         if (auth !== 'bearer' && auth !== 'admin') continue
-        const answer = await service.client.call(
-          method.toUpperCase(),
-          path.replaceAll(/:\w+/g, () => randomUUID()),
-        )
+        const answer = await service.client.call(aMethod(method), aPath(path))
         expectProblem(answer, 401, 'authentication-required')
         expect(answer.headers.get('www-authenticate'), path).to.equal('Bearer')
       }
@@ -43,13 +43,9 @@ describe('the API over HTTP', () => {
     it('is refused by every route when it is unknown, with invalid_token', async () => {
       for (const { method, path, auth } of routes) {
         if (auth !== 'bearer' && auth !== 'admin') continue
-        const answer = await service.client.call(
-          method.toUpperCase(),
-          path.replaceAll(/:\w+/g, () => randomUUID()),
-          {
-            token: randomUUID(),
-          },
-        )
+        const answer = await service.client.call(aMethod(method), aPath(path), {
+          token: randomUUID(),
+        })
         expectProblem(answer, 401, 'invalid-token', 'unknown')
         expect(answer.headers.get('www-authenticate'), path).to.equal('Bearer error="invalid_token"')
       }

@@ -32,7 +32,7 @@ describe('a login whose password check is still running', () => {
     const { person, session } = await room.aPerson()
     const login = room.logIn(person.email, password, slow)
     await gate.arrived
-    return { person, login, caller: { userId: person.id, sessionId: session.id } }
+    return { person, login, caller: { userId: person.id, sessionId: session.id, client } }
   }
 
   async function refusalAfterwards(login: Promise<unknown>): Promise<unknown> {
@@ -88,7 +88,7 @@ describe('what PostgreSQL knows to have ended', () => {
   for (const [name, end] of Object.entries(endings))
     it(`gets no new tokens, even if Redis has forgotten a ${name}`, async () => {
       const { person, session, pair } = await room.aPerson()
-      const caller = { userId: person.id, sessionId: session.id }
+      const caller = { userId: person.id, sessionId: session.id, client }
       const key = `${keyPrefix}sessions:{${person.id}}`
       const asBefore = await room.redis.hgetall(key)
       await end(caller)
@@ -138,7 +138,7 @@ describe('what PostgreSQL knows to have ended', () => {
     }
     const { person, session } = await room.aPerson()
 
-    const caller = { userId: person.id, sessionId: session.id }
+    const caller = { userId: person.id, sessionId: session.id, client }
     await room.accountsWith({ sessions: watched }).logOutEverywhere(caller)
 
     expect(seen).to.deep.equal([1])
@@ -228,7 +228,7 @@ describe('between the proof of a password and the change it is for', () => {
       await gate.pass()
       return right
     }
-    const caller = { userId: id, sessionId: someone.session.id }
+    const caller = { userId: id, sessionId: someone.session.id, client }
     const changing = changes[change](room.accountsWith({ passwords: { ...room.passwords, verify } }), caller)
     await gate.arrived
     return { ...someone, caller, changing, goOn: gate.open }
@@ -236,7 +236,7 @@ describe('between the proof of a password and the change it is for', () => {
 
   const changes = {
     'a password change': (accounts: Accounts, caller: Caller) =>
-      accounts.changePassword(caller, { currentPassword: password, newPassword, client }),
+      accounts.changePassword(caller, { currentPassword: password, newPassword }),
     'a deletion': (accounts: Accounts, caller: Caller) => accounts.remove(caller, password),
     'a change of the address': (accounts: Accounts, caller: Caller) =>
       accounts.change(caller, { email: uniqueEmail(), currentPassword: password }),
@@ -256,7 +256,7 @@ describe('between the proof of a password and the change it is for', () => {
 
     it(`another password refuses ${change}, by the same session as wrong`, async () => {
       const { person, caller, changing, goOn } = await aPersonWhoProves(change)
-      await room.accounts.changePassword(caller, { currentPassword: password, newPassword: 'one of another', client })
+      await room.accounts.changePassword(caller, { currentPassword: password, newPassword: 'one of another' })
       const before = await stored(person.id)
       goOn()
 
@@ -278,7 +278,7 @@ describe('between the proof of a password and the change it is for', () => {
   it('of two password changes that have proven the same one, the first counts', async () => {
     const { person, changing, goOn } = await aPersonWhoProves('a password change')
     const other = await room.logIn(person.email)
-    const otherCaller = { userId: person.id, sessionId: other.session.id }
+    const otherCaller = { userId: person.id, sessionId: other.session.id, client }
     const gate = createGate()
     const verify: Passwords['verify'] = async (hash, text) => {
       const right = await room.passwords.verify(hash, text)
@@ -287,7 +287,7 @@ describe('between the proof of a password and the change it is for', () => {
     }
     const second = room
       .accountsWith({ passwords: { ...room.passwords, verify } })
-      .changePassword(otherCaller, { currentPassword: password, newPassword: 'one of another', client })
+      .changePassword(otherCaller, { currentPassword: password, newPassword: 'one of another' })
     await gate.arrived
     goOn()
     await changing

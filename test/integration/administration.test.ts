@@ -193,7 +193,7 @@ describe('administration', () => {
       const someone = await room.aPerson()
       const email = someone.person.email
       const resetToken = (await mintedReset(someone))!
-      const caller = { userId: someone.person.id, sessionId: someone.session.id }
+      const caller = { userId: someone.person.id, sessionId: someone.session.id, client }
       await room.accounts.change(caller, { email: `new-${email}`, currentPassword: password })
       const key = `${keyPrefix}sessions:{${someone.person.id}}`
       const asBefore = await room.redis.hgetall(key)
@@ -280,7 +280,7 @@ describe('administration', () => {
       disabled: ({ person }: SignedIn, actor: Actor) => own.accounts.administration.disable(person.id, actor),
       deleted: ({ person }: SignedIn, actor: Actor) => own.accounts.administration.remove(person.id, actor),
       'deleted by themselves': ({ person, session }: SignedIn) =>
-        own.accounts.remove({ userId: person.id, sessionId: session.id }, password),
+        own.accounts.remove({ userId: person.id, sessionId: session.id, client }, password),
     }
 
     for (const [way, happen] of Object.entries(ways))

@@ -28,7 +28,7 @@ export const lives: Lives = {
 /** A client that tells nothing of itself. */
 export const client = { address: null, userAgent: null }
 
-/** Somebody at the command line. */
+/** An operator at the command line. */
 export const operator: Actor = { kind: 'operator', id: null, address: null, userAgent: null }
 
 export type AccountsRoom = Awaited<ReturnType<typeof openAccounts>>
@@ -45,8 +45,9 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
   if (redis.status !== 'ready') await once(redis, 'ready')
   const clock = movableClock()
   const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
-  const sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives })
-  const audit = createAudit({ knex: pool, clock, retentionMs: () => 365 * 24 * hour, log })
+  const sessionsWith = (others: Partial<Lives>) =>
+    createSessions({ redis, prefix: keyPrefix, clock, lives: () => ({ ...lives, ...others }) })
+  const sessions = sessionsWith({})
   const mails = createMail({
     knex: pool,
     databaseUrl: postgres,
@@ -58,20 +59,23 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
     log,
   })
 
+  const audit = createAudit({ knex: pool, clock, retentionMs: () => hour, log })
+
   /** The accounts on the same stores, with some of their parts replaced. */
   const accountsWith = (parts: Partial<Parameters<typeof createAccounts>[0]> = {}): Accounts =>
     createAccounts({
       knex: pool,
-      audit,
       sessions,
       throttle: aThrottle(redis),
       passwords,
       clock,
       log,
       mails,
+      audit,
       registration: 'open',
       requireVerifiedEmail: false,
       passwordMinLength: () => 8,
+      sendsSignInNotices: () => true,
       ...parts,
     })
   const accounts = accountsWith()
@@ -82,6 +86,7 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
     clock,
     passwords,
     sessions,
+    sessionsWith,
     audit,
     accounts,
     accountsWith,

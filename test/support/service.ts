@@ -7,10 +7,14 @@ import { databaseUrl, keyPrefix, redisUrl } from './stores.ts'
 
 export interface TestService {
   url: string
+  /** Of the internal listener, where OPS_PORT asks for one. */
+  opsUrl: string | null
   client: ApiClient
   clock: MovableClock
   /** What was logged so far, one object a line. */
   logged: Record<string, unknown>[]
+  /** Settles when the schema is up to date. */
+  migrated: Promise<void>
   close: () => Promise<void>
 }
 
@@ -60,9 +64,11 @@ export async function startService(
   if (env['DATABASE_URL'] === undefined) await serving.migrated
   const service: TestService = {
     url: serving.url,
+    opsUrl: serving.opsUrl,
     client: createClient(serving.url),
     clock,
     logged,
+    migrated: serving.migrated,
     close: async () => {
       open.delete(service)
       await serving.close()

@@ -1,3 +1,4 @@
+import { mock } from 'node:test'
 import argon2 from 'argon2'
 import { expect } from 'chai'
 import { createAdmission } from '../../src/accounts/admission.ts'
@@ -125,6 +126,33 @@ describe('a check of a password', () => {
     expect(await passwords.verify(null, decomposed)).to.equal(false)
   })
 
+  it('makes up for a hash that was cheaper to make, right or wrong', async () => {
+    const { verify } = argon2
+    const today = createPasswords({ memoryKib: 2048, timeCost: 3, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
+    const work: number[] = []
+    Object.assign(argon2, {
+      verify: (hash: string, text: string) => {
+        const [, memoryKib, passes] = /m=(\d+),t=(\d+)/.exec(hash)!
+        work.push(Number(memoryKib) * Number(passes))
+        return verify(hash, text)
+      },
+    })
+    const workOf = async (hash: string | null, text: string) => {
+      work.length = 0
+      await today.verify(hash, text)
+      return work.reduce((sum, each) => sum + each, 0)
+    }
+    const cheap = await passwords.hash(password)
+    const dear = await today.hash(password)
+
+    expect(await workOf(null, password)).to.equal(6144)
+    expect(await workOf(cheap, password)).to.equal(6144)
+    expect(await workOf(cheap, `${password}.`)).to.equal(6144)
+    expect(await workOf(dear, password)).to.equal(6144)
+    expect(await today.verify(cheap, password)).to.equal(true)
+    Object.assign(argon2, { verify })
+  })
+
   it('of nobody costs as much as a hash of today', async () => {
     const seen: string[] = []
     const { verify } = argon2
@@ -164,10 +192,33 @@ describe('the admission of costly work', () => {
   })
 
   it('gives the place of work that failed to the next', async () => {
-    const admit = createAdmission({ atOnce: 1, waitingMax: 1 })
+    const waits: number[] = []
+    const admit = createAdmission({ atOnce: 1, waitingMax: 1 }, (waitedMs) => waits.push(waitedMs))
     const failed = admit(() => Promise.reject(new Error('of the work')))
     const next = admit(async () => 'done')
+    expect(admit.load()).to.deep.equal({ running: 1, waiting: 1 })
     expect(await failed.catch((error: Error) => error.message)).to.equal('of the work')
     expect(await next).to.equal('done')
+    expect(admit.load()).to.deep.equal({ running: 0, waiting: 0 })
+    expect(waits).to.have.length(2)
+  })
+
+  it('lets nobody wait for longer than four seconds, and then serves those behind them', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    try {
+      const admit = createAdmission({ atOnce: 1, waitingMax: 2 })
+      let end!: () => void
+      const long = admit(() => new Promise<void>((resolve) => (end = resolve)))
+      const impatient = admit(async () => 'too late').catch((error: { code: string }) => error.code)
+      mock.timers.tick(3999)
+      const behind = admit(async () => 'served')
+      mock.timers.tick(1)
+      expect(await impatient).to.equal('unavailable')
+      end()
+      await long
+      expect(await behind).to.equal('served')
+    } finally {
+      mock.timers.reset()
+    }
   })
 })

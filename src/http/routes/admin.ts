@@ -26,8 +26,8 @@ export const createUser = defineRoute({
   written: ({ email, username, name }) => ({ email, username, name }),
   replies: { 201: schemas.UserForAdmins },
   problems: ['email-taken', 'username-taken'],
-  async handle({ body, caller, client }, { accounts }) {
-    const person = await accounts.administration.create(body, adminOf(caller, client))
+  async handle({ body, caller }, { accounts }) {
+    const person = await accounts.administration.create(body, adminOf(caller))
     return reply(201, userForAdmins(person), { Location: `/v1/admin/users/${person.id}` })
   },
 })
@@ -55,8 +55,8 @@ export const editUser = defineRoute({
   written: ({ username, name }) => ({ username, name }),
   replies: { 200: schemas.UserForAdmins },
   problems: ['username-taken', 'last-admin'],
-  async handle({ params, body, caller, client }, { accounts }) {
-    const person = await accounts.administration.edit(params.user_id, body, adminOf(caller, client))
+  async handle({ params, body, caller }, { accounts }) {
+    const person = await accounts.administration.edit(params.user_id, body, adminOf(caller))
     return reply(200, userForAdmins(person))
   },
 })
@@ -69,8 +69,8 @@ export const deleteUser = defineRoute({
   params: schemas.UserParams,
   replies: { 204: schemas.Nothing },
   problems: ['last-admin'],
-  async handle({ params, caller, client }, { accounts }) {
-    await accounts.administration.remove(params.user_id, adminOf(caller, client))
+  async handle({ params, caller }, { accounts }) {
+    await accounts.administration.remove(params.user_id, adminOf(caller))
     return reply(204, null)
   },
 })
@@ -83,8 +83,8 @@ export const disableUser = defineRoute({
   params: schemas.UserParams,
   replies: { 200: schemas.UserForAdmins },
   problems: ['last-admin'],
-  async handle({ params, caller, client }, { accounts }) {
-    const person = await accounts.administration.disable(params.user_id, adminOf(caller, client))
+  async handle({ params, caller }, { accounts }) {
+    const person = await accounts.administration.disable(params.user_id, adminOf(caller))
     return reply(200, userForAdmins(person))
   },
 })
@@ -97,8 +97,8 @@ export const enableUser = defineRoute({
   params: schemas.UserParams,
   replies: { 200: schemas.UserForAdmins },
   problems: [],
-  async handle({ params, caller, client }, { accounts }) {
-    const person = await accounts.administration.enable(params.user_id, adminOf(caller, client))
+  async handle({ params, caller }, { accounts }) {
+    const person = await accounts.administration.enable(params.user_id, adminOf(caller))
     return reply(200, userForAdmins(person))
   },
 })
@@ -111,8 +111,8 @@ export const requestPasswordReset = defineRoute({
   params: schemas.UserParams,
   replies: { 202: schemas.MailPromised },
   problems: [],
-  async handle({ params, caller, client }, { accounts }) {
-    await accounts.administration.requestPasswordReset(params.user_id, adminOf(caller, client))
+  async handle({ params, caller }, { accounts }) {
+    await accounts.administration.requestPasswordReset(params.user_id, adminOf(caller))
     return reply(202, { message: 'A mail is on its way.' })
   },
 })
@@ -139,9 +139,9 @@ export const endUserSessions = defineRoute({
   params: schemas.UserParams,
   replies: { 200: schemas.Revoked },
   problems: [],
-  async handle({ params, caller, client }, { accounts }) {
+  async handle({ params, caller }, { accounts }) {
     return reply(200, {
-      revoked: await accounts.administration.endSessions(params.user_id, adminOf(caller, client)),
+      revoked: await accounts.administration.endSessions(params.user_id, adminOf(caller)),
     })
   },
 })
@@ -154,8 +154,8 @@ export const endUserSession = defineRoute({
   params: schemas.UserSessionParams,
   replies: { 204: schemas.Nothing },
   problems: [],
-  async handle({ params, caller, client }, { accounts }) {
-    await accounts.administration.endSession(params.user_id, params.session_id, adminOf(caller, client))
+  async handle({ params, caller }, { accounts }) {
+    await accounts.administration.endSession(params.user_id, params.session_id, adminOf(caller))
     return reply(204, null)
   },
 })

@@ -1,6 +1,7 @@
 import type { Route } from '../route.ts'
 import * as admin from './admin.ts'
 import * as auth from './auth.ts'
+import * as gateways from './gateways.ts'
 import * as me from './me.ts'
 import * as recovery from './recovery.ts'
 import * as service from './service.ts'
@@ -42,6 +43,8 @@ export const routes: readonly Route[] = [
   admin.endUserSessions,
   admin.endUserSession,
   admin.listAudit,
+  gateways.forwardAuth,
+  gateways.forwardAuthBelow,
   service.greet,
   service.live,
   service.ready,
