@@ -196,5 +196,6 @@ export function problemOf(
 
 /** The pointer to a member that the service knows by its own name: camelCase within, snake_case on the wire. */
 function pointerTo(member: string): string {
-  return `/${member.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`
+  const name = member.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  return `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
 }

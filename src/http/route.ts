@@ -1,11 +1,12 @@
 import type { z } from 'zod'
 import type { Accounts, Caller, Written } from '../accounts/index.ts'
-import type { Audit } from '../audit/index.ts'
+import type { Actor, Audit } from '../audit/index.ts'
 import type { AppError, ErrorCode } from '../errors.ts'
 import type { Trust } from '../platform/address.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Readiness } from '../platform/readiness.ts'
 import type { Card, Client, Session, Sessions } from '../sessions/index.ts'
+import type { createSettings } from '../settings/index.ts'
 import type { Throttle } from '../throttle/index.ts'
 
 /** What the routes may call. */
@@ -14,6 +15,7 @@ export interface Services {
   sessions: Sessions
   throttle: Throttle
   audit: Audit
+  settings: Pick<ReturnType<typeof createSettings<Actor>>, 'list' | 'change'>
   trustsProxy: Trust
   readiness: Readiness
   clock: Clock

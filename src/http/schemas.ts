@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { settingNames } from '../settings/index.ts'
 import { actorKinds, auditEvents, type AuditEventName } from '../audit/index.ts'
 
 /** The JSON of the API. Sizes here protect the parser; rules that are explained to people live with the accounts. */
@@ -148,6 +149,25 @@ const happening = {
     .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(z.string()).readonly()]))
     .readonly(),
 }
+
+const settingValue = z.union([z.int(), z.boolean()])
+
+/** Any of the settings by its name; what each takes is asked of the settings themselves, all faults at once. */
+export const SettingsBody = z
+  .record(z.string(), z.unknown())
+  .refine((body) => Object.keys(body).length > 0, 'must name what is to be changed')
+
+export const Setting = z.strictObject({
+  name: z.enum(settingNames),
+  type: z.enum(['integer', 'boolean']),
+  value: settingValue,
+  start_value: settingValue,
+  bounds: z.strictObject({ min: z.int(), max: z.int() }).nullable(),
+  meaning: z.string(),
+  changed_at: time.nullable(),
+  changed_by: z.uuid().nullable(),
+})
+export const SettingList = z.strictObject({ items: z.array(Setting), next_cursor: z.null() })
 
 export const AuditEvent = z.strictObject({
   ...happening,

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Person, SignedIn } from '../accounts/index.ts'
 import type { AuditRecord } from '../audit/index.ts'
+import type { SettingRecord } from '../settings/index.ts'
 import type { Session } from '../sessions/index.ts'
 import type * as schemas from './schemas.ts'
 
@@ -44,6 +45,20 @@ export function sessionView(session: Session, currentId: string): z.input<typeof
 
 function happeningView({ id, at, event, sessionId, detail }: AuditRecord) {
   return { id, at: at.toISOString(), event, session_id: sessionId, detail }
+}
+
+export function settingView({
+  startValue,
+  changedAt,
+  changedBy,
+  ...setting
+}: SettingRecord): z.input<typeof schemas.Setting> {
+  return {
+    ...setting,
+    start_value: startValue,
+    changed_at: changedAt?.toISOString() ?? null,
+    changed_by: changedBy,
+  }
 }
 
 export function auditView(record: AuditRecord): z.input<typeof schemas.AuditEvent> {

@@ -321,7 +321,7 @@ function endpointRow({ method, path: at, auth, query, body, summary, replies, pr
   return [
     code(`${method.toUpperCase()} ${at}`),
     tokens[auth],
-    members.join(', ') || '–',
+    members.join(', ') || (body ? '[settings](#runtime-settings)' : '–'),
     summary,
     [...Object.keys(replies), ...ours.map(code)].join(', '),
   ]

@@ -1,7 +1,7 @@
 import { adminOf } from '../admin.ts'
 import { defineRoute, reply } from '../route.ts'
 import * as schemas from '../schemas.ts'
-import { auditView, sessionView, userForAdmins } from '../views.ts'
+import { auditView, sessionView, settingView, userForAdmins } from '../views.ts'
 
 export const listUsers = defineRoute({
   method: 'get',
@@ -171,5 +171,31 @@ export const listAudit = defineRoute({
   async handle({ query: { user, event, since, until, ...page } }, { audit }) {
     const { items, nextCursor } = await audit.list({ userId: user, event, since, until }, page)
     return reply(200, { items: items.map(auditView), next_cursor: nextCursor })
+  },
+})
+
+export const listSettings = defineRoute({
+  method: 'get',
+  path: '/v1/admin/settings',
+  summary: 'List the runtime settings: what holds now, what held at the start, and what may be',
+  auth: 'admin',
+  replies: { 200: schemas.SettingList },
+  problems: [],
+  async handle(_request, { settings }) {
+    return reply(200, { items: (await settings.list()).map(settingView), next_cursor: null })
+  },
+})
+
+export const changeSettings = defineRoute({
+  method: 'patch',
+  path: '/v1/admin/settings',
+  summary: 'Change runtime settings by their names, all that are named or none; null goes back to the start value',
+  auth: 'admin',
+  body: schemas.SettingsBody,
+  replies: { 200: schemas.SettingList },
+  problems: [],
+  async handle({ body, caller }, { settings }) {
+    const changed = await settings.change(body, adminOf(caller))
+    return reply(200, { items: changed.map(settingView), next_cursor: null })
   },
 })

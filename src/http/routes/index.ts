@@ -43,6 +43,8 @@ export const routes: readonly Route[] = [
   admin.endUserSessions,
   admin.endUserSession,
   admin.listAudit,
+  admin.listSettings,
+  admin.changeSettings,
   gateways.forwardAuth,
   gateways.forwardAuthBelow,
   service.greet,
