@@ -1,16 +1,23 @@
 import { Argument, Command, CommanderError, Option } from 'commander'
 import { ConfigError, readConfig } from '../config.ts'
-import { AppError } from '../errors.ts'
+import { AppError, type ErrorCode } from '../errors.ts'
 import { mailStatuses } from '../mail/index.ts'
 import { createLog } from '../platform/log.ts'
 import { createServices, type Services } from '../services.ts'
 import { exitCodeOf, usageExitCode } from './exit-codes.ts'
 import { listMails, retryMail } from './mail.ts'
-import { listSessions, revokeUser } from './sessions.ts'
+import { listSessions, revokeSession, revokeUser, showSession } from './sessions.ts'
 import { changeSetting, getSetting, listSettings } from './settings.ts'
 import { createUser, listUsers, setDisabled, setRole, showUser } from './users.ts'
 
 /** The operator's command line: the same doors as HTTP, also while the API is down. */
+
+const sentences: Partial<Record<ErrorCode, string>> = {
+  'not-found': 'There is no such person, or no such session.',
+  'email-taken': 'This e-mail address has an account already.',
+  'username-taken': 'This username is taken.',
+  'last-admin': 'This is the last admin. Make somebody else an admin first.',
+}
 
 /** Runs a command on the stores, by the settings that hold now, and leaves none of the connections open. */
 async function withServices(command: (services: Services) => Promise<number>): Promise<void> {
@@ -113,6 +120,25 @@ sessions
   )
 
 sessions
+  .command('show')
+  .description('show one open session; to find it by its id all of Redis is read')
+  .argument('<session>', 'its id, or - for a token on standard input')
+  .option('--json', 'as JSON')
+  .action((id: string, options: Parameters<typeof showSession>[2]) =>
+    withServices((services) => showSession(services.sessions, id, options)),
+  )
+
+sessions
+  .command('revoke')
+  .description('end one session')
+  .argument('<session>', 'its id')
+  .action((id: string) =>
+    withServices((services) =>
+      revokeSession({ sessions: services.sessions, administration: services.accounts.administration }, id),
+    ),
+  )
+
+sessions
   .command('revoke-user')
   .description('end all sessions of one person')
   .argument('<user>', whoever)
@@ -166,5 +192,6 @@ function sentenceFor(error: unknown): string {
     return 'PostgreSQL does not answer, or has not been migrated yet. Try again when it does.'
   if (error instanceof AppError && error.faults)
     return error.faults.map(({ member, detail }) => `${member} ${detail}.`).join('\n')
+  if (error instanceof AppError && error.code in sentences) return sentences[error.code]!
   return error instanceof Error ? `It did not work: ${error.message}` : 'It did not work.'
 }
