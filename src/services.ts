@@ -101,6 +101,7 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     trustsProxy: compileTrust(config.trustedProxies),
     clock,
     version: packageJson.version,
+    publicUrl: config.publicUrl,
     readiness: createReadiness({
       redis,
       keyPrefix: config.keyPrefix,

@@ -37,9 +37,10 @@ export interface Lives {
 
 /** What an access token opens, or why it opens nothing. `unknown` is all that a stranger is told. */
 export type AccessCheck =
-  | { kind: 'live'; session: Session; card: Card | null }
+  | { kind: 'live'; session: Session; card: Card | null; issuedAt: number; expiresAt: number }
   | { kind: 'ended'; userId: string; sessionId: string; reason: EndReason }
-  | { kind: 'dead'; reason: 'expired' | 'idle' | 'unknown' }
+  | { kind: 'lapsed'; userId: string; sessionId: string; reason: 'expired' | 'idle' }
+  | { kind: 'unknown' }
 
 /** A session with the very text that was read; a change of it is made on condition that this text still stands. */
 export interface Held {
@@ -112,17 +113,18 @@ export function createSessions({
    */
   async function check(accessToken: string): Promise<AccessCheck> {
     const accessDigest = digestOfToken(accessToken)
-    if (!accessDigest) return { kind: 'dead', reason: 'unknown' }
+    if (!accessDigest) return { kind: 'unknown' }
     const found = await lookUp(accessDigest)
     const pointer = parsePointer(found.pointer)
-    if (!pointer) return { kind: 'dead', reason: 'unknown' }
+    if (!pointer) return { kind: 'unknown' }
     const session = found.session === null ? null : decodeSession(pointer.userId, pointer.sessionId, found.session)
     if (!session) return { kind: 'ended', ...pointer, reason: await reasonOf(pointer.sessionId) }
     const now = clock.now()
     const verdict = judgeAccess(session, accessDigest, now)
-    if (verdict.kind === 'dead') return verdict
+    if (verdict.kind === 'dead') return { kind: 'lapsed', ...pointer, reason: verdict.reason }
     if (now - session.lastSeenAt >= lastSeenStepMs) see({ session, json: found.session! }, now)
-    return { kind: 'live', session, card: decodeCard(found.card) }
+    const { issuedAt, expiresAt } = verdict
+    return { kind: 'live', session, card: decodeCard(found.card), issuedAt, expiresAt }
   }
 
   /** Notes that a session was used, at most once a minute, behind the answer; loses against any other change. */
@@ -242,6 +244,7 @@ export function createSessions({
         ...freshPair(pair, now, session.expiresAt),
         previous: {
           accessDigest: session.access.digest,
+          accessIssuedAt: session.refreshedAt,
           accessExpiresAt: Math.min(session.access.expiresAt, now + graceMs),
           refreshDigest: session.refreshDigest,
           graceEndsAt: now + graceMs,

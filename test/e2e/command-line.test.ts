@@ -1,36 +1,10 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import knexModule, { type Knex } from 'knex'
 import { migrationSource } from '../../migrations/index.ts'
 import { migrate } from '../../src/platform/migrate.ts'
-import { databaseUrl, keyPrefix, redisUrl } from '../support/stores.ts'
-
-const root = new URL('../..', import.meta.url).pathname
-const command =
-  process.env['LATCHKEY_UNDER_TEST'] === 'build' ? ['dist/src/cli/main.js'] : ['--import', 'tsx', 'src/cli/main.ts']
-
-/** Runs the operator's command line, with no API there. */
-async function latchkey(args: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [...command, ...args], {
-    cwd: root,
-    env: {
-      PATH: process.env['PATH'],
-      DATABASE_URL: databaseUrl(),
-      REDIS_URL: redisUrl(),
-      KEY_PREFIX: keyPrefix,
-      ...env,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let out = ''
-  let errors = ''
-  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
-  const [code] = (await once(child, 'close')) as [number]
-  return { code, out, errors }
-}
+import { latchkey } from '../support/command-line.ts'
+import { databaseUrl } from '../support/stores.ts'
 
 describe('latchkey mail', function () {
   this.timeout(60_000)

@@ -231,7 +231,7 @@ const wholeSession: Session = {
   client: { address: '127.0.0.1', userAgent: 'curl' },
   access: { digest: '', expiresAt: 0 },
   refreshDigest: '',
-  previous: { accessDigest: '', accessExpiresAt: 0, refreshDigest: '', graceEndsAt: 0, replay: '' },
+  previous: { accessDigest: '', accessIssuedAt: 0, accessExpiresAt: 0, refreshDigest: '', graceEndsAt: 0, replay: '' },
 }
 
 function namesIn(json: object): string[] {
@@ -245,7 +245,12 @@ function membersOf(heading: string): string[] {
 }
 
 function endpointRow({ method, path: at, auth, body, summary, replies, problems }: Route): string[] {
-  const tokens = { none: '–', bearer: 'access', 'optional-bearer': body ? 'access or refresh' : 'access' }
+  const tokens = {
+    none: '–',
+    bearer: 'access',
+    'optional-bearer': body ? 'access or refresh' : 'access',
+    client: 'service client',
+  }
   const shape = (body as unknown as { shape: Record<string, { safeParse(value: unknown): { success: boolean } }> })
     ?.shape
   const members = Object.entries(shape ?? {}).map(([name, schema]) =>
