@@ -43,6 +43,7 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
       reuseWindowMs: settings.refresh_reuse_window_seconds * 1000,
       perUserMax: settings.sessions_per_user_max,
     }),
+    log,
   })
   const throttle = createThrottle({
     redis,

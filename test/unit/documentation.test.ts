@@ -82,7 +82,7 @@ describe('the README', () => {
   it('lists every Redis key by its name, and no other', () => {
     const prefix = variables['KEY_PREFIX']!.initial!
     const keys = createKeys(prefix)
-    const { sessionsStart, sessions, access, refresh, ended, unwritten, ...others } = keys
+    const { sessionsStart, sessions, access, refresh, ended, revocations, unwritten, ...others } = keys
     expect(others).to.deep.equal({})
     expect(sessions('')).to.equal(`${sessionsStart}}`)
 
@@ -91,6 +91,7 @@ describe('the README', () => {
       code(access('<digest>')),
       code(refresh('<digest>')),
       code(ended('<session id>')),
+      code(revocations),
       code(unwritten('<user id>')),
       code(`${keyStart(prefix)}:<rule>:<subject>`),
     ])
