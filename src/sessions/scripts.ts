@@ -176,6 +176,21 @@ end
 return found
 `
 
+/**
+ * Tells the stream of sessions that have ended, all of one person and at one time; the oldest entries make room.
+ *
+ * KEYS  1 revocations
+ * ARGV  1 about how many entries to keep   2 life of the key (ms)   3 user id   4 time, RFC 3339
+ *       then two values a session: id, reason
+ */
+const tell = `
+for i = 5, #ARGV, 2 do
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*',
+    'user', ARGV[3], 'session', ARGV[i], 'reason', ARGV[i + 1], 'at', ARGV[4])
+end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+`
+
 export interface SessionScripts {
   latchkeyLookUp(numberOfKeys: number, ...keysThenStart: string[]): Promise<(string | null)[]>
   latchkeyOpen(key: string, ...values: (string | number)[]): Promise<string[]>
@@ -183,6 +198,7 @@ export interface SessionScripts {
   latchkeyRemove(key: string, ...sessionIds: string[]): Promise<string[]>
   latchkeyCard(key: string, card: string): Promise<number>
   latchkeySample(count: number, refreshStart: string, sessionsStart: string): Promise<[number, ...(string | null)[]]>
+  latchkeyTell(key: string, ...values: (string | number)[]): Promise<number>
 }
 
 /** Teaches a connection the scripts; it runs them by digest and sends them again after SCRIPT FLUSH. */
@@ -193,5 +209,6 @@ export function withScripts(redis: Redis): Redis & SessionScripts {
   redis.defineCommand('latchkeyRemove', { lua: remove, numberOfKeys: 1 })
   redis.defineCommand('latchkeyCard', { lua: card, numberOfKeys: 1 })
   redis.defineCommand('latchkeySample', { lua: sample, numberOfKeys: 0 })
+  redis.defineCommand('latchkeyTell', { lua: tell, numberOfKeys: 1 })
   return redis as Redis & SessionScripts
 }

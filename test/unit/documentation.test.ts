@@ -135,7 +135,7 @@ describe('the README', () => {
   it('lists every Redis key by its name, and no other', () => {
     const prefix = variables['KEY_PREFIX']!.initial!
     const keys = createKeys(prefix)
-    const { sessionsStart, sessions, access, refresh, ended, unwritten, ...others } = keys
+    const { sessionsStart, sessions, access, refresh, ended, revocations, unwritten, ...others } = keys
     expect(others).to.deep.equal({})
     expect(sessions('')).to.equal(`${sessionsStart}}`)
 
@@ -144,6 +144,7 @@ describe('the README', () => {
       code(access('<digest>')),
       code(refresh('<digest>')),
       code(ended('<session id>')),
+      code(revocations),
       code(unwritten('<user id>')),
       code(`${keyStart(prefix)}:<rule>:<subject>`),
     ])
@@ -301,7 +302,12 @@ function membersOf(heading: string): string[] {
 }
 
 function endpointRow({ method, path: at, auth, body, summary, replies, problems }: Route): string[] {
-  const tokens = { none: '–', bearer: 'access', 'optional-bearer': body ? 'access or refresh' : 'access' }
+  const tokens = {
+    none: '–',
+    bearer: 'access',
+    'optional-bearer': body ? 'access or refresh' : 'access',
+    client: 'service client',
+  }
   const shape = (body as unknown as { shape: Record<string, { safeParse(value: unknown): { success: boolean } }> })
     ?.shape
   const members = Object.entries(shape ?? {}).map(([name, schema]) =>
