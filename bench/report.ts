@@ -2,7 +2,8 @@ import { styleText } from 'node:util'
 import type { CheckFigures, VariantName } from './check.ts'
 import type { MemoryFigures } from './memory.ts'
 import type { OperationFigures } from './operations.ts'
-import type { Spread } from './statistics.ts'
+import type { Middle, Spread } from './statistics.ts'
+import type { TimingFigures } from './timing.ts'
 
 /** Everything a run found out; a part that was not asked for is not there. */
 export interface Figures {
@@ -10,6 +11,7 @@ export interface Figures {
   check?: CheckFigures
   operations?: OperationFigures
   memory?: MemoryFigures
+  timing?: TimingFigures
 }
 
 /** What this version promises: the token check at least this fast, compared with bare Node and one GET. */
@@ -29,11 +31,12 @@ const variantTitles: Record<VariantName, string> = {
 }
 
 /** The figures as tables, rounded to what they are worth. */
-export function tablesOf({ check, operations, memory }: Figures): Table[] {
+export function tablesOf({ check, operations, memory, timing }: Figures): Table[] {
   return [
     ...(check ? [checkTable(check)] : []),
     ...(operations ? [operationsTable(operations)] : []),
     ...(memory ? [memoryTable(memory)] : []),
+    ...(timing ? [timingTable(timing)] : []),
   ]
 }
 
@@ -86,6 +89,23 @@ function memoryTable({ sessionCount, sessions, ...bytes }: MemoryFigures): Table
       ['a session after a refresh, 1 a user', '64', whole(bytes.bytesPerRefreshedSession)],
       ['a spent refresh pointer', 'any', whole(bytes.bytesPerSpentRefreshPointer)],
     ],
+  }
+}
+
+function timingTable({ rounds, comparisons }: TimingFigures): Table {
+  const middle = ({ median, lowerQuartile, upperQuartile }: Middle) =>
+    `${decimals(2)(median)} (${decimals(2)(lowerQuartile)}-${decimals(2)(upperQuartile)})`
+  const signed = (value: number) => `${value < 0 ? '' : '+'}${decimals(2)(value)}`
+  return {
+    title: `Known and unknown accounts, ${rounds} rounds, ms`,
+    head: ['request', 'known', 'unknown', 'known less unknown', '95 % confidence'],
+    rows: comparisons.map(({ name, knownMs, unknownMs, differenceMs: { median, low, high } }) => [
+      name,
+      middle(knownMs),
+      middle(unknownMs),
+      signed(median),
+      `${signed(low)} to ${signed(high)}`,
+    ]),
   }
 }
 

@@ -8,17 +8,18 @@ import { measureMemory } from './memory.ts'
 import { measureOperations } from './operations.ts'
 import { asMarkdown, asText, tablesOf, type Figures } from './report.ts'
 import { openStage, root } from './stage.ts'
+import { measureTiming } from './timing.ts'
 
 const usage = `Usage: npm run bench -- [options]
 
   --rounds N       rounds of the token check (9)
   --seconds N      seconds for each server in a round (2)
   --connections N  connections of the load (64)
-  --only PART      one part only: check, operations or memory
+  --only PART      one part only: check, operations, memory or timing
   --json           figures as JSON
   --markdown       tables as they stand in bench/README.md
 `
-const parts = ['check', 'operations', 'memory'] as const
+const parts = ['check', 'operations', 'memory', 'timing'] as const
 const busyLoad = 0.5
 
 interface Options {
@@ -84,6 +85,7 @@ async function bench({ rounds, seconds, connections, parts: asked }: Options, si
       figures.check = await measureCheck(stage, services, servers, { rounds, seconds, connections })
     if (asked.includes('operations')) figures.operations = await measureOperations(stage, services, servers)
     if (asked.includes('memory')) figures.memory = await measureMemory(stage)
+    if (asked.includes('timing')) figures.timing = await measureTiming(stage, servers.latchkey)
     return figures
   } finally {
     await stage.close()

@@ -107,9 +107,14 @@ export async function openStage(signal: AbortSignal) {
     startFixed: () => startServer('fixed', ['--import', 'tsx', 'bench/servers/bare.ts', 'fixed']),
     startOneGet: () =>
       startServer('one-get', ['--import', 'tsx', 'bench/servers/bare.ts', 'redis'], { env: { REDIS_URL: redis.url } }),
-    /** Starts the built form as it runs in production, with nothing set but what has to be, and wide limits. */
-    startLatchkey: () =>
-      startServer('latchkey', ['dist/src/main.js'], {
+    /**
+     * Starts the built form as it runs in production, with nothing set but what has to be, and wide limits.
+     *
+     * @param name another one for each that is started
+     * @param env what it has set besides
+     */
+    startLatchkey: (name = 'latchkey', env: NodeJS.ProcessEnv = {}) =>
+      startServer(name, ['dist/src/main.js'], {
         env: {
           DATABASE_URL: postgres.url,
           REDIS_URL: redis.url,
@@ -120,6 +125,7 @@ export async function openStage(signal: AbortSignal) {
           SETTING_LOGINS_PER_ADDRESS_MAX: '1000000',
           SETTING_REGISTRATIONS_PER_ADDRESS_MAX: '1000000',
           SETTING_WRONG_TOKENS_PER_ADDRESS_MAX: '1000000',
+          ...env,
         },
         isReady: async (url) => (await fetch(`${url}/health/ready`)).ok,
       }),

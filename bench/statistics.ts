@@ -5,6 +5,38 @@ export interface Spread {
   max: number
 }
 
+/** A median, and where the middle half of the samples lies. */
+export interface Middle {
+  median: number
+  lowerQuartile: number
+  upperQuartile: number
+}
+
+/** @throws Error without any sample */
+export function middleOf(samples: readonly number[]): Middle {
+  const sorted = samples.toSorted((a, b) => a - b)
+  return {
+    median: percentileOf(sorted, 50),
+    lowerQuartile: percentileOf(sorted, 25),
+    upperQuartile: percentileOf(sorted, 75),
+  }
+}
+
+/**
+ * The median of samples and the interval in which the median of all that could be drawn lies, with 95 % confidence.
+ *
+ * It is read off the ranks (the sign test turned round, with the normal form of the binomial distribution), so it asks
+ * nothing of how the samples are spread, and one that is far off does no harm. It needs some dozens of them.
+ *
+ * @throws Error without any sample
+ */
+export function medianWithin(samples: readonly number[]): { median: number; low: number; high: number } {
+  const sorted = samples.toSorted((a, b) => a - b)
+  const half = (1.96 * Math.sqrt(sorted.length)) / 2
+  const low = Math.max(0, Math.floor(sorted.length / 2 - half) - 1)
+  return { median: percentileOf(sorted, 50), low: sorted[low]!, high: sorted[sorted.length - 1 - low]! }
+}
+
 /** @throws Error without any sample, for there is nothing to say then */
 export function spreadOf(samples: readonly number[]): Spread {
   const sorted = samples.toSorted((a, b) => a - b)

@@ -16,6 +16,8 @@ export interface MailCatcher {
 }
 
 const folder = path.join(dataDir, 'mail')
+/** Tells mails apart that come in the same millisecond. */
+let count = 0
 
 /**
  * Listens on a free loopback port.
@@ -62,7 +64,11 @@ export async function startMailCatcher({ onMail }: { onMail: (line: string) => v
   }
 }
 
-/** Writes a mail as it came, and its text beside it; returns the line to be shown. */
+/**
+ * Writes a mail as it came, and its text beside it.
+ *
+ * @returns the line to be shown, without anything that steers a terminal: whoever finds the port may send what they like
+ */
 async function keep(raw: Buffer, to: string): Promise<string> {
   const { subject = '', text = '' } = await PostalMime.parse(raw)
   const time = new Date().toISOString().replaceAll(/[:.]/g, '-')
@@ -70,9 +76,9 @@ async function keep(raw: Buffer, to: string): Promise<string> {
     .toLowerCase()
     .replaceAll(/[^a-z\d]+/g, '-')
     .slice(0, 60)
-  const base = path.join(folder, `${time}-${words}`)
-  fs.writeFileSync(`${base}.eml`, raw, { mode: 0o600 })
-  fs.writeFileSync(`${base}.txt`, text, { mode: 0o600 })
+  const base = path.join(folder, `${time}-${String(++count).padStart(4, '0')}-${words}`)
+  fs.writeFileSync(`${base}.eml`, raw, { mode: 0o600, flag: 'wx' })
+  fs.writeFileSync(`${base}.txt`, text, { mode: 0o600, flag: 'wx' })
   const link = /https?:\/\/\S+/.exec(text)?.[0]
-  return `mail to ${to}: ${subject}${link ? ` · ${link}` : ''}`
+  return `mail to ${to}: ${subject}${link ? ` · ${link}` : ''}`.replaceAll(/[\p{Cc}\p{Cf}]/gu, '')
 }

@@ -46,10 +46,14 @@ async function start(): Promise<void> {
   interrupt.signal.throwIfAborted()
   api = await serve(config)
   await api.migrated
-  if (!interrupt.signal.aborted) greet(api.url, env, redisCli)
+  if (!interrupt.signal.aborted) greet(api, env, redisCli)
 }
 
-function greet(url: string, env: Stores['env'], redisCli: string | undefined): void {
+function greet(
+  { url, opsUrl }: Awaited<ReturnType<typeof serve>>,
+  env: Stores['env'],
+  redisCli: string | undefined,
+): void {
   const colourful = process.stdout.isTTY && !process.env['NO_COLOR']
   const paint = (format: 'bold' | 'dim' | 'green', text: string) => (colourful ? styleText(format, text) : text)
   const line = (name: string, value: string) => `  ${paint('dim', name.padEnd(9))}${value}`
@@ -59,6 +63,7 @@ function greet(url: string, env: Stores['env'], redisCli: string | undefined): v
     `${paint('green', 'Latchkey is ready')} (${seconds} s). Ctrl-C stops it; its data stays in .data/.`,
     '',
     line('API', paint('bold', url)),
+    line('Metrics', opsUrl ? `${opsUrl}/metrics` : 'off; OPS_PORT=9464 npm start serves them'),
     line('Redis', redisCli ?? masked(env.REDIS_URL)),
     line('Postgres', masked(env.DATABASE_URL)),
     line('Mail', catcher ? `caught in ${catcher.folder}/, none leaves this machine` : 'sent to SMTP_URL'),

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { compileTrust } from './platform/address.ts'
 import type { LogLevel } from './platform/log.ts'
-import { settingDefinitions, type SettingName, type Settings } from './settings/index.ts'
+import { settingDefinitions, settingNames, type SettingName, type Settings } from './settings/index.ts'
 
 /**
  * The environment, read in this one place and checked at start; every complaint is made at once, no value is repeated.
@@ -14,6 +14,8 @@ const whole = (min: number, max: number) =>
     .regex(/^\d{1,9}$/, `must be a whole number from ${min} to ${max}`)
     .transform(Number)
     .refine((number) => number >= min && number <= max, `must be a whole number from ${min} to ${max}`)
+
+const flag = z.enum(['true', 'false']).transform((text) => text === 'true')
 
 const url = (...schemes: string[]) =>
   z
@@ -89,6 +91,17 @@ const serviceVariables = {
   },
   HOST: { schema: z.string().min(1), initial: '127.0.0.1', meaning: 'Address to listen on; `0.0.0.0` for all.' },
   PORT: { schema: whole(0, 65_535), initial: '3000', meaning: 'Port to listen on; 0 takes a free one.' },
+  OPS_HOST: {
+    schema: z.string().min(1),
+    initial: '127.0.0.1',
+    meaning: 'Address of the internal listener; the network of whoever scrapes it, never the internet.',
+  },
+  OPS_PORT: {
+    schema: whole(0, 65_535).or(z.literal('')),
+    initial: '',
+    meaning:
+      'Port of the internal listener, with `/metrics` and `/health`; 0 takes a free one; without it there is none.',
+  },
   KEY_PREFIX: {
     schema: z
       .string()
@@ -108,7 +121,7 @@ const serviceVariables = {
     meaning: 'Whether strangers may register: `open` or `closed`.',
   },
   REQUIRE_VERIFIED_EMAIL: {
-    schema: z.enum(['true', 'false']).transform((text) => text === 'true'),
+    schema: flag,
     initial: 'false',
     meaning:
       'With `true` nobody logs in before they have confirmed their address, and registering tells nobody who exists.',
@@ -151,11 +164,19 @@ const serviceVariables = {
 export const settingVariable = (name: SettingName) => `SETTING_${name.toUpperCase()}`
 
 const settingVariables = Object.fromEntries(
-  Object.entries(settingDefinitions).map(([name, { initial, min, max, meaning }]) => [
-    settingVariable(name as SettingName),
-    { schema: whole(min, max), initial: String(initial), meaning: `${meaning} From ${min} to ${max}.` },
-  ]),
+  settingNames.map((name) => [settingVariable(name), variableOf(settingDefinitions[name])]),
 )
+
+function variableOf(definition: (typeof settingDefinitions)[SettingName]): Variable {
+  const { initial, meaning } = definition
+  return definition.type === 'boolean'
+    ? { schema: flag, initial: String(initial), meaning: `${meaning} \`true\` or \`false\`.` }
+    : {
+        schema: whole(definition.min, definition.max),
+        initial: String(initial),
+        meaning: `${meaning} From ${definition.min} to ${definition.max}.`,
+      }
+}
 
 /** Every variable with its default and meaning; the README's table and `.env.example` are compared with this. */
 export const variables: Record<string, Variable> = { ...serviceVariables, ...settingVariables }
@@ -176,12 +197,15 @@ export interface Config {
   keyPrefix: string
   host: string
   port: number
+  /** Where metrics and health are served; null: nowhere. */
+  ops: { host: string; port: number } | null
   trustedProxies: string[]
   registration: 'open' | 'closed'
   requireVerifiedEmail: boolean
   logLevel: LogLevel
   hashCost: { memoryKib: number; timeCost: number; parallelism: number }
   hashing: { atOnce: number; waitingMax: number }
+  /** What holds for a runtime setting that was never changed. */
   settings: Settings
 }
 
@@ -210,7 +234,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     }),
   ) as { [N in keyof typeof serviceVariables]: z.output<(typeof serviceVariables)[N]['schema']> } & Record<
     string,
-    number
+    number | boolean
   >
   for (const name of ['MAIL_FROM', 'FRONTEND_URL'])
     if (env['SMTP_URL'] && !env[name]) complaints.push(`${name} must be set where SMTP_URL is`)
@@ -230,6 +254,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     keyPrefix: read.KEY_PREFIX,
     host: read.HOST,
     port: read.PORT,
+    ops: read.OPS_PORT === '' ? null : { host: read.OPS_HOST, port: read.OPS_PORT },
     trustedProxies: read.TRUSTED_PROXIES,
     registration: read.REGISTRATION,
     requireVerifiedEmail: read.REQUIRE_VERIFIED_EMAIL,
@@ -243,9 +268,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       atOnce: read.HASHES_AT_ONCE || Math.max(1, Math.min(3, availableParallelism() - 1)),
       waitingMax: read.HASHES_WAITING_MAX,
     },
-    settings: Object.fromEntries(
-      (Object.keys(settingDefinitions) as SettingName[]).map((name) => [name, read[settingVariable(name)]!]),
-    ) as Settings,
+    settings: Object.fromEntries(settingNames.map((name) => [name, read[settingVariable(name)]!])) as Settings,
   }
 }
 

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { migrationSource } from '../migrations/index.ts'
 import type { Config } from './config.ts'
-import { createApp, listen } from './http/index.ts'
+import { createApp, createOpsApp, listen, type Listener } from './http/index.ts'
+import { createMetrics } from './metrics/index.ts'
 import type { Clock } from './platform/clock.ts'
 import { createLog, type Log } from './platform/log.ts'
 import { migrate } from './platform/migrate.ts'
@@ -9,6 +10,8 @@ import { createServices } from './services.ts'
 
 export interface Serving {
   url: string
+  /** Of the internal listener, if there is one. */
+  opsUrl: string | null
   /** Settles when the schema is up to date, or the service stops; until then it answers, but is not ready. */
   migrated: Promise<void>
   close(): Promise<void>
@@ -19,20 +22,34 @@ const migrationRetryMs = 1000
 /**
  * Starts the API: listens at once, and becomes ready by itself when the stores are there and migrated.
  *
- * @throws Error when the address cannot be listened on
+ * @throws Error when an address cannot be listened on
  */
 export async function serve(
   config: Config,
-  { log = createLog(config.logLevel), clock }: { log?: Log; clock?: Clock } = {},
+  { log: uncounted = createLog(config.logLevel), clock }: { log?: Log; clock?: Clock } = {},
 ): Promise<Serving> {
   const stopping = new AbortController()
-  const services = createServices(config, { log, ...(clock && { clock }) })
-  const app = createApp({ services, log, stopping: () => stopping.signal.aborted })
-  const listener = await listen(app, config).catch(async (error: unknown) => {
+  const metrics = config.ops ? createMetrics() : undefined
+  const log = metrics ? metrics.counting(uncounted) : uncounted
+  const services = createServices(config, { log, metrics, ...(clock && { clock }) })
+  const around = { services, stopping: () => stopping.signal.aborted }
+  let listener: Listener
+  let ops: Listener | undefined
+  try {
+    listener = await listen(createApp({ ...around, log }), config)
+    if (config.ops && metrics) {
+      const app = createOpsApp({ ...around, log: uncounted, metrics })
+      ops = await listen(app, config.ops).catch(async (error: Error) => {
+        await listener.close()
+        throw new Error(`the internal listener (OPS_HOST, OPS_PORT): ${error.message}`, { cause: error })
+      })
+    }
+  } catch (error) {
     await services.close()
     throw error
-  })
+  }
   log('service.started', { address: listener.url })
+  if (ops) log('ops.started', { address: ops.url })
 
   async function migrateWhenPossible(): Promise<void> {
     const { signal } = stopping
@@ -58,12 +75,14 @@ export async function serve(
   const migrated = migrateWhenPossible()
   return {
     url: listener.url,
+    opsUrl: ops?.url ?? null,
     migrated,
     async close() {
       log('service.stopping')
       stopping.abort()
       await Promise.all([listener.close(), migrated, services.bulletin.stop()])
       await services.close()
+      await ops?.close()
       log('service.stopped')
     },
   }

@@ -1,9 +1,10 @@
 import packageJson from '../package.json' with { type: 'json' }
 import { createAccounts, createPasswords, type Accounts } from './accounts/index.ts'
-import { createAudit } from './audit/index.ts'
+import { createAudit, type Actor } from './audit/index.ts'
 import { createClients } from './clients/index.ts'
 import type { Config } from './config.ts'
 import { createMail, type Links, type Mail } from './mail/index.ts'
+import type { Metrics } from './metrics/index.ts'
 import { compileTrust } from './platform/address.ts'
 import { createBulletin } from './platform/bulletin.ts'
 import { systemClock, type Clock } from './platform/clock.ts'
@@ -11,63 +12,65 @@ import type { Log } from './platform/log.ts'
 import { openPostgres } from './platform/postgres.ts'
 import { createReadiness } from './platform/readiness.ts'
 import { openRedis } from './platform/redis.ts'
-import { createSessions } from './sessions/index.ts'
-import { createThrottle } from './throttle/index.ts'
-
-const auditRetentionMs = 365 * 86_400_000
+import { createSessions, type Lives } from './sessions/index.ts'
+import { createSettings, type Settings } from './settings/index.ts'
+import { createThrottle, type Rule, type RuleName } from './throttle/index.ts'
 
 export type Services = ReturnType<typeof createServices>
 
 /** Everything the service is made of, connected to its stores; whoever calls it closes it. */
-export function createServices(config: Config, { log, clock = systemClock }: { log: Log; clock?: Clock }) {
-  const redis = openRedis({ url: config.redisUrl, timeoutMs: config.redisTimeoutMs, log })
+export function createServices(
+  config: Config,
+  { log, clock = systemClock, metrics }: { log: Log; clock?: Clock; metrics?: Metrics | undefined },
+) {
+  const redis = openRedis({
+    url: config.redisUrl,
+    timeoutMs: config.redisTimeoutMs,
+    onCommand: metrics?.redisAnswered,
+    log,
+  })
   const knex = openPostgres({
     url: config.databaseUrl,
     poolMax: config.databasePoolMax,
     timeoutMs: config.databaseTimeoutMs,
+    onQuery: metrics?.postgresAnswered,
   })
   const bulletin = createBulletin({ url: config.databaseUrl, timeoutMs: config.databaseTimeoutMs, log })
-  const audit = createAudit({ knex, clock, retentionMs: () => auditRetentionMs, log })
+  const audit = createAudit({
+    knex,
+    clock,
+    retentionMs: () => settings.current().audit_retention_days * 86_400_000,
+    log,
+  })
+  const settings = createSettings<Actor>({
+    knex,
+    startValues: config.settings,
+    clock,
+    log,
+    record: (trx, { name, from, to }, actor) =>
+      audit.record(trx, { event: 'setting.changed', actor, detail: { name, from, to } }),
+  })
+  bulletin.follow('settings', settings.reread)
   const clients = createClients({ knex, audit, clock })
   bulletin.follow('clients', clients.reread)
-  const { settings } = config
   const sessions = createSessions({
     redis,
     prefix: config.keyPrefix,
     clock,
-    lives: () => ({
-      accessMs: settings.access_token_ttl_seconds * 1000,
-      idleMs: settings.session_idle_ttl_seconds * 1000,
-      absoluteMs: settings.session_absolute_ttl_seconds * 1000,
-      graceMs: settings.refresh_grace_seconds * 1000,
-      reuseWindowMs: settings.refresh_reuse_window_seconds * 1000,
-      perUserMax: settings.sessions_per_user_max,
-    }),
+    lives: () => livesOf(settings.current()),
     log,
   })
   const throttle = createThrottle({
     redis,
     prefix: config.keyPrefix,
-    log,
-    rules: () => ({
-      'wrong-passwords': {
-        points: settings.wrong_passwords_max,
-        windowSeconds: settings.wrong_passwords_window_seconds,
-      },
-      logins: {
-        points: settings.logins_per_address_max,
-        windowSeconds: settings.logins_per_address_window_seconds,
-      },
-      registrations: {
-        points: settings.registrations_per_address_max,
-        windowSeconds: settings.registrations_per_address_window_seconds,
-      },
-      'wrong-tokens': {
-        points: settings.wrong_tokens_per_address_max,
-        windowSeconds: settings.wrong_tokens_per_address_window_seconds,
-      },
-      mails: { points: settings.mails_per_person_max, windowSeconds: settings.mails_per_person_window_seconds },
-    }),
+    async onReached(rule, subject) {
+      const userId = 'userId' in subject ? subject.userId : null
+      const address = 'address' in subject ? subject.address : null
+      log('limit.reached', { reason: rule, ...(userId && { user_id: userId }) })
+      const actor = { kind: 'stranger', id: null, address, userAgent: null } as const
+      await audit.note({ event: 'limit.reached', actor, userId, detail: { reason: rule } })
+    },
+    rules: () => rulesOf(settings.current()),
   })
   const mail = createMail({
     knex,
@@ -75,42 +78,65 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     databaseTimeoutMs: config.databaseTimeoutMs,
     smtp: config.smtp,
     from: config.mailFrom,
-    links: linksOf(config, () => accounts),
-    chores: [{ name: 'prune-accounts', run: () => accounts.prune(new Date(clock.now() - sessionLifeMs(config))) }],
+    links: linksOf(config.frontendUrl, settings.current, () => accounts),
+    chores: [
+      {
+        name: 'prune-accounts',
+        run: () => accounts.prune(new Date(clock.now() - sessionLifeMs(config.settings, settings.current()))),
+      },
+      {
+        name: 'prune-audit',
+        run: async () => {
+          await audit.prune()
+        },
+      },
+    ],
     log,
   })
+  const passwords = createPasswords(config.hashCost, config.hashing, metrics?.hashWaited)
   const accounts: Accounts = createAccounts({
     knex,
     mails: mail,
+    audit,
     requireVerifiedEmail: config.requireVerifiedEmail,
     sessions,
     throttle,
-    passwords: createPasswords(config.hashCost, config.hashing),
+    passwords,
     clock,
     log,
     registration: config.registration,
-    passwordMinLength: () => settings.password_min_length,
+    passwordMinLength: () => settings.current().password_min_length,
+    sendsSignInNotices: () => settings.current().sign_in_notices,
   })
   let migrated = false
+  const readiness = createReadiness({
+    redis,
+    keyPrefix: config.keyPrefix,
+    knex,
+    migrated: () => migrated,
+    mail: mail.state,
+    log,
+  })
+  metrics?.watch({
+    hashing: passwords.load,
+    openSessions: sessions.estimateOpen,
+    mailQueue: mail.queueState,
+    readiness,
+  })
   return {
     accounts,
     sessions,
     mail,
+    audit,
     throttle,
     clients,
+    settings,
     bulletin,
     trustsProxy: compileTrust(config.trustedProxies),
     clock,
     version: packageJson.version,
     publicUrl: config.publicUrl,
-    readiness: createReadiness({
-      redis,
-      keyPrefix: config.keyPrefix,
-      knex,
-      migrated: () => migrated,
-      mail: mail.state,
-      log,
-    }),
+    readiness,
     markMigrated: () => {
       migrated = true
     },
@@ -123,7 +149,7 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
 }
 
 /** What makes the links of mails: the tokens are minted by the accounts, at the moment a mail is sent. */
-function linksOf({ frontendUrl, settings }: Config, accounts: () => Accounts): Links {
+function linksOf(frontendUrl: string, settings: () => Settings, accounts: () => Accounts): Links {
   const link = (page: string, token: string | null) => token && { url: `${frontendUrl}/${page}?token=${token}` }
   const sentMail = ({ id, userId, address, facts }: Mail) => ({
     id,
@@ -132,12 +158,14 @@ function linksOf({ frontendUrl, settings }: Config, accounts: () => Accounts): L
     queuedAt: new Date(facts.at ?? 0),
   })
   const toReset = async (mail: Mail) =>
-    link('reset-password', await accounts().mintResetToken(sentMail(mail), settings.reset_token_ttl_seconds * 1000)) ||
-    null
+    link(
+      'reset-password',
+      await accounts().mintResetToken(sentMail(mail), settings().reset_token_ttl_seconds * 1000),
+    ) || null
   const toVerify = async (mail: Mail) =>
     link(
       'verify-email',
-      await accounts().mintVerificationToken(sentMail(mail), settings.verification_token_ttl_seconds * 1000),
+      await accounts().mintVerificationToken(sentMail(mail), settings().verification_token_ttl_seconds * 1000),
     ) || null
   return {
     'reset-password': toReset,
@@ -147,7 +175,45 @@ function linksOf({ frontendUrl, settings }: Config, accounts: () => Accounts): L
   }
 }
 
-/** The longest that anything of a session may be shown: an ending older than that needs no journal. */
-function sessionLifeMs({ settings }: Config): number {
-  return (settings.session_absolute_ttl_seconds + settings.refresh_reuse_window_seconds) * 1000
+/**
+ * The longest that anything of a session may be shown: an ending older than that needs no journal.
+ *
+ * A life that was shortened may go back to the start value, and the sessions of before then have that life again.
+ */
+function sessionLifeMs(...settings: [start: Settings, current: Settings]): number {
+  const lives = settings.map(livesOf)
+  return Math.max(...lives.map(({ absoluteMs }) => absoluteMs)) + Math.max(...lives.map((life) => life.reuseWindowMs))
+}
+
+function livesOf(settings: Settings): Lives {
+  return {
+    accessMs: settings.access_token_ttl_seconds * 1000,
+    idleMs: settings.session_idle_ttl_seconds * 1000,
+    absoluteMs: settings.session_absolute_ttl_seconds * 1000,
+    graceMs: settings.refresh_grace_seconds * 1000,
+    reuseWindowMs: settings.refresh_reuse_window_seconds * 1000,
+    perUserMax: settings.sessions_per_user_max,
+  }
+}
+
+function rulesOf(settings: Settings): Record<RuleName, Rule> {
+  return {
+    'wrong-passwords': {
+      points: settings.wrong_passwords_max,
+      windowSeconds: settings.wrong_passwords_window_seconds,
+    },
+    logins: {
+      points: settings.logins_per_address_max,
+      windowSeconds: settings.logins_per_address_window_seconds,
+    },
+    registrations: {
+      points: settings.registrations_per_address_max,
+      windowSeconds: settings.registrations_per_address_window_seconds,
+    },
+    'wrong-tokens': {
+      points: settings.wrong_tokens_per_address_max,
+      windowSeconds: settings.wrong_tokens_per_address_window_seconds,
+    },
+    mails: { points: settings.mails_per_person_max, windowSeconds: settings.mails_per_person_window_seconds },
+  }
 }

@@ -1,21 +1,18 @@
+import type { Actor } from '../audit/index.ts'
 import { AppError } from '../errors.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { Log } from '../platform/log.ts'
-import type { Sessions } from '../sessions/index.ts'
 import type { Consequences } from './consequences.ts'
+import type { Parts } from './parts.ts'
 import { cardOf, type Person } from './person.ts'
-import type { UsersTable } from './users-table.ts'
-
-export interface AdministrationDeps {
-  users: UsersTable
-  consequences: Consequences
-  sessions: Sessions
-  clock: Clock
-  log: Log
-}
 
 /** What is done to people's accounts by somebody else; who may do it is not decided here. */
-export function createAdministration({ users, consequences, sessions, clock, log }: AdministrationDeps) {
+export function createAdministration({
+  users,
+  consequences,
+  sessions,
+  audit,
+  clock,
+  log,
+}: Parts & { consequences: Consequences }) {
   /**
    * Disables an account: every session ends, no link in a mail works any more, and nobody logs in.
    *
@@ -23,9 +20,9 @@ export function createAdministration({ users, consequences, sessions, clock, log
    *
    * @throws AppError `not-found`; `unavailable`, and with Redis away nothing has changed
    */
-  async function disable(userId: string): Promise<Person> {
+  async function disable(userId: string, by: Actor): Promise<Person> {
     const person = await personOf(userId)
-    const disabled = await consequences.carryOut('disable', { person }, async (trx, at) => {
+    const disabled = await consequences.carryOut('disable', { person, by }, async (trx, at) => {
       const held = await users.lock(trx, userId)
       return found(await users.amend(trx, userId, { disabled_at: held?.disabledAt ?? at, pending_email: null }, at))
     })
@@ -38,12 +35,13 @@ export function createAdministration({ users, consequences, sessions, clock, log
    *
    * @throws AppError `not-found`, `unavailable`
    */
-  async function enable(userId: string): Promise<Person> {
-    const enabled = await users.alongside((trx) =>
-      users.amend(trx, userId, { disabled_at: null }, new Date(clock.now())),
-    )
+  async function enable(userId: string, by: Actor): Promise<Person> {
+    const enabled = await users.alongside(async (trx) => {
+      await audit.record(trx, { event: 'account.enabled', actor: by, userId })
+      return found(await users.amend(trx, userId, { disabled_at: null }, new Date(clock.now())))
+    })
     log('account.enabled', { user_id: userId })
-    return found(enabled)
+    return enabled
   }
 
   /**
@@ -52,10 +50,12 @@ export function createAdministration({ users, consequences, sessions, clock, log
    *
    * @throws AppError `not-found`; `unavailable` when not both stores have confirmed, and repeating it is harmless
    */
-  async function changeRole(userId: string, role: Person['role']): Promise<Person> {
+  async function changeRole(userId: string, role: Person['role'], by: Actor): Promise<Person> {
     const person = await personOf(userId)
-    const changed = await consequences.carryOut('role-change', { person }, async (trx, at) =>
-      found(await users.amend(trx, userId, { role }, at)),
+    const changed = await consequences.carryOut(
+      'role-change',
+      { person, by, detail: { from: person.role, to: role } },
+      async (trx, at) => found(await users.amend(trx, userId, { role }, at)),
     )
     await sessions.putCard(userId, cardOf(changed))
     log('account.role_changed', { user_id: userId })

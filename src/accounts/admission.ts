@@ -10,7 +10,11 @@ export interface AdmissionBounds {
 /** Nobody waits longer than this: the caller's own patience ends at 5 s. */
 const waitMaxMs = 4000
 
-export type Admit = <T>(work: () => Promise<T>) => Promise<T>
+export interface Admit {
+  <T>(work: () => Promise<T>): Promise<T>
+  /** How many pieces run and how many wait, at this moment. */
+  load: () => { running: number; waiting: number }
+}
 
 /**
  * Lets so many pieces of costly work run at once, a short line wait, and turns the rest away.
@@ -18,9 +22,13 @@ export type Admit = <T>(work: () => Promise<T>) => Promise<T>
  * Hashing takes a core and a thread of the pool for some 20 ms, and the pool is everybody's. With a core left free, a
  * storm of logins makes logins wait, and token checks do not notice.
  *
+ * @param onAdmitted is told how long each piece has waited, in milliseconds
  * @throws AppError `unavailable`, at once when the line is full, or when a place was not free in time
  */
-export function createAdmission({ atOnce, waitingMax }: AdmissionBounds): Admit {
+export function createAdmission(
+  { atOnce, waitingMax }: AdmissionBounds,
+  onAdmitted: (waitedMs: number) => void = () => undefined,
+): Admit {
   const line: { enter: () => void; timer: NodeJS.Timeout }[] = []
   let inside = 0
 
@@ -51,12 +59,16 @@ export function createAdmission({ atOnce, waitingMax }: AdmissionBounds): Admit 
     next.enter()
   }
 
-  return async (work) => {
+  async function admit<T>(work: () => Promise<T>): Promise<T> {
+    const askedAt = performance.now()
     await place()
+    onAdmitted(performance.now() - askedAt)
     try {
       return await work()
     } finally {
       leave()
     }
   }
+
+  return Object.assign(admit, { load: () => ({ running: inside, waiting: line.length }) })
 }

@@ -1,10 +1,9 @@
-import type { MailFacts, MailKind, Mails } from '../mail/index.ts'
-import type { Clock } from '../platform/clock.ts'
+import type { Actor, AuditEntry, AuditEventName } from '../audit/index.ts'
+import type { MailFacts, MailKind } from '../mail/index.ts'
 import type { Knex } from '../platform/postgres.ts'
-import type { EndReason, Session, Sessions } from '../sessions/index.ts'
-import type { OneTimeTokensTable } from './one-time-tokens-table.ts'
+import type { EndReason, Session } from '../sessions/index.ts'
+import type { Parts } from './parts.ts'
 import type { Person } from './person.ts'
-import type { UsersTable } from './users-table.ts'
 
 /** What an event does. "This session" is the one it came with, or that it names. */
 interface Consequence {
@@ -16,6 +15,8 @@ interface Consequence {
   notice: MailKind | null
   /** Why sessions end, as their bearers are told; null where none does. */
   reason: EndReason | null
+  /** What the audit calls it; null where no event of its own is kept. */
+  audit: AuditEventName | null
 }
 
 const nothing = {
@@ -24,14 +25,21 @@ const nothing = {
   oneTimeTokens: 'stay',
   notice: null,
   reason: null,
+  audit: null,
 } as const
 
 /** What ends what: the one place where it is said. The README shows the same table. */
 export const consequences = {
-  logout: { ...nothing, thisSession: 'ends', reason: 'logged-out' },
-  'logout-all': { ...nothing, thisSession: 'ends', otherSessions: 'end', reason: 'logged-out-everywhere' },
-  'revoke-one': { ...nothing, thisSession: 'ends', reason: 'revoked' },
-  'revoke-others': { ...nothing, otherSessions: 'end', reason: 'revoked' },
+  logout: { ...nothing, thisSession: 'ends', reason: 'logged-out', audit: 'session.ended' },
+  'logout-all': {
+    ...nothing,
+    thisSession: 'ends',
+    otherSessions: 'end',
+    reason: 'logged-out-everywhere',
+    audit: 'sessions.ended',
+  },
+  'revoke-one': { ...nothing, thisSession: 'ends', reason: 'revoked', audit: 'session.ended' },
+  'revoke-others': { ...nothing, otherSessions: 'end', reason: 'revoked', audit: 'session.ended' },
   'new-tokens': { ...nothing, thisSession: 'new-pair' },
   'password-change': {
     thisSession: 'new-pair',
@@ -39,6 +47,7 @@ export const consequences = {
     oneTimeTokens: 'void',
     notice: 'password-changed',
     reason: 'password-changed',
+    audit: 'password.changed',
   },
   'password-reset': {
     thisSession: 'ends',
@@ -46,13 +55,34 @@ export const consequences = {
     oneTimeTokens: 'void',
     notice: 'password-reset',
     reason: 'password-reset',
+    audit: 'password.reset',
   },
-  'email-change': { ...nothing, oneTimeTokens: 'void', notice: 'email-changed' },
-  disable: { thisSession: 'ends', otherSessions: 'end', oneTimeTokens: 'void', notice: null, reason: 'disabled' },
-  delete: { thisSession: 'ends', otherSessions: 'end', oneTimeTokens: 'void', notice: null, reason: 'revoked' },
-  'role-change': nothing,
-  reuse: { ...nothing, thisSession: 'ends', notice: 'refresh-token-reused', reason: 'reused' },
-  cap: { ...nothing, otherSessions: 'longest-unused-ends', reason: 'evicted' },
+  'email-change': { ...nothing, oneTimeTokens: 'void', notice: 'email-changed', audit: 'email.changed' },
+  disable: {
+    thisSession: 'ends',
+    otherSessions: 'end',
+    oneTimeTokens: 'void',
+    notice: null,
+    reason: 'disabled',
+    audit: 'account.disabled',
+  },
+  delete: {
+    thisSession: 'ends',
+    otherSessions: 'end',
+    oneTimeTokens: 'void',
+    notice: null,
+    reason: 'revoked',
+    audit: 'account.deleted',
+  },
+  'role-change': { ...nothing, audit: 'role.changed' },
+  reuse: {
+    ...nothing,
+    thisSession: 'ends',
+    notice: 'refresh-token-reused',
+    reason: 'reused',
+    audit: 'session.refresh_reused',
+  },
+  cap: { ...nothing, otherSessions: 'longest-unused-ends', reason: 'evicted', audit: 'session.ended' },
 } as const satisfies Record<string, Consequence>
 
 export type AccountEvent = keyof typeof consequences
@@ -60,34 +90,38 @@ export type AccountEvent = keyof typeof consequences
 /** Whom an event is about, as they were before it, and the session that it came with. */
 export interface Affected {
   person: Pick<Person, 'id' | 'email'>
+  /** Who made it happen. */
+  by: Actor
   sessionId?: string
   /** What the notice tells besides the time. */
   facts?: MailFacts
-}
-
-export interface ConsequencesDeps {
-  users: UsersTable
-  tokens: OneTimeTokensTable
-  sessions: Sessions
-  mails: Pick<Mails, 'queue'>
-  clock: Clock
+  /** What the audit keeps besides. */
+  detail?: AuditEntry['detail']
 }
 
 export type Consequences = ReturnType<typeof createConsequences>
 
 /** Carries out what the table says. */
-export function createConsequences({ users, tokens, sessions, mails, clock }: ConsequencesDeps) {
+export function createConsequences({ users, tokens, sessions, mails, audit, clock }: Parts) {
   /** Does the part of an event that is PostgreSQL's, in the transaction of its cause; returns the epoch if it moved. */
   async function follow(
     trx: Knex,
     event: AccountEvent,
-    { person: { id, email }, facts }: Affected,
+    { person: { id, email }, by, sessionId, facts, detail }: Affected,
   ): Promise<number | undefined> {
-    const { otherSessions, oneTimeTokens, notice } = consequences[event]
+    const { otherSessions, oneTimeTokens, notice, audit: name } = consequences[event]
     const at = new Date(clock.now())
     if (oneTimeTokens === 'void') await tokens.voidAll(trx, id, at)
     if (notice)
       await mails.queue(trx, { kind: notice, userId: id, address: email, facts: { at: at.toISOString(), ...facts } })
+    if (name)
+      await audit.record(trx, {
+        event: name,
+        actor: by,
+        userId: id,
+        ...(sessionId !== undefined && { sessionId }),
+        ...(detail && { detail }),
+      })
     return otherSessions === 'end' ? users.moveEpoch(id, trx) : undefined
   }
 

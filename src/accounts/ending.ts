@@ -1,25 +1,20 @@
+import type { Actor } from '../audit/index.ts'
 import { AppError } from '../errors.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { Log } from '../platform/log.ts'
-import type { Sessions } from '../sessions/index.ts'
+import type { Knex } from '../platform/postgres.ts'
+import type { Client, EndReason } from '../sessions/index.ts'
+import { owner, theService } from './actor.ts'
 import { consequences as table, type Consequences } from './consequences.ts'
-import type { Ending, EndingsTable } from './endings-table.ts'
-import type { UsersTable } from './users-table.ts'
+import type { RecordedEnding } from './endings-table.ts'
+import type { Parts } from './parts.ts'
 
-/** The session that a request came with. */
+/** The session that a request came with, and the client that sent it. */
 export interface Caller {
   userId: string
   sessionId: string
+  client: Client
 }
 
-export interface EndingDeps {
-  users: UsersTable
-  endings: EndingsTable
-  consequences: Consequences
-  sessions: Sessions
-  clock: Clock
-  log: Log
-}
+export type Ending = ReturnType<typeof createEnding>
 
 /**
  * All the ways a session is ended on purpose.
@@ -27,19 +22,27 @@ export interface EndingDeps {
  * Each writes to both stores and tries the second even when the first has failed. It returns only when both have
  * confirmed, and throws AppError `unavailable` otherwise; repeating it is harmless.
  */
-export function createEnding({ users, endings, consequences, sessions, clock, log }: EndingDeps) {
+export function createEnding({
+  users,
+  endings,
+  consequences,
+  sessions,
+  audit,
+  clock,
+  log,
+}: Parts & { consequences: Consequences }) {
   /** Ends the named sessions of a person; returns how many of them were open. */
   async function end(
     event: 'logout' | 'revoke-one' | 'revoke-others' | 'reuse',
     userId: string,
     sessionIds: string[],
-    actorId: string | null = userId,
+    by: Actor,
   ): Promise<number> {
     const { reason } = table[event]
-    const rows = sessionIds.map((sessionId) => ({ sessionId, userId, reason, actorId }))
+    const rows = sessionIds.map((sessionId) => ({ sessionId, userId, reason, actorId: by.id }))
     const [ended] = await both(
       sessions.end(userId, sessionIds, reason),
-      journal(userId, rows).catch(async (error: unknown) => {
+      journal(userId, rows, by).catch(async (error: unknown) => {
         await Promise.allSettled([sessions.noteUnwritten(userId, sessionIds, reason)])
         throw error
       }),
@@ -53,27 +56,52 @@ export function createEnding({ users, endings, consequences, sessions, clock, lo
    *
    * Without the notes a repeated request would find nothing left to end, and confirm what was never written down.
    */
-  async function journal(userId: string, rows: Ending[]): Promise<void> {
+  async function journal(userId: string, rows: RecordedEnding[], by: Actor): Promise<void> {
     const [owed] = await Promise.allSettled([sessions.unwritten(userId)])
     const notes = owed.status === 'fulfilled' ? [...owed.value] : []
-    if (notes.some(([id]) => id === 'all')) await users.moveEpoch(userId)
+    const all = notes.find(([id]) => id === 'all')
     const owedRows = notes
       .filter(([id]) => id !== 'all')
       .map(([sessionId, reason]) => ({ sessionId, userId, reason, actorId: null }))
-    await endings.record([...owedRows, ...rows], new Date(clock.now()))
+    if (notes.length + rows.length > 0)
+      await users.alongside(async (trx) => {
+        if (all) await moveEpoch(trx, userId, all[1], theService)
+        await record(trx, owedRows, theService)
+        await record(trx, rows, by)
+      })
     if (owed.status === 'rejected') throw owed.reason
     const noted = notes.map(([id]) => id)
     if (noted.length > 0) await sessions.forgetUnwritten(userId, noted)
   }
 
+  /** Writes endings down, and of those that were not written before an event each. */
+  async function record(trx: Knex, rows: RecordedEnding[], by: Actor): Promise<void> {
+    const recorded = await endings.record(trx, rows, new Date(clock.now()))
+    await audit.record(
+      trx,
+      ...recorded.map(({ userId, sessionId, reason }) => ({
+        event: 'session.ended' as const,
+        actor: by,
+        userId,
+        sessionId,
+        detail: { reason },
+      })),
+    )
+  }
+
+  async function moveEpoch(trx: Knex, userId: string, reason: EndReason, by: Actor): Promise<void> {
+    await users.moveEpoch(userId, trx)
+    await audit.record(trx, { event: 'sessions.ended', actor: by, userId, detail: { reason } })
+  }
+
   /** Confirms, for the bearer of a token that is dead already, that the ending is written down. */
-  async function confirmEnding({ userId }: Caller): Promise<void> {
-    await journal(userId, [])
+  async function confirmEnding({ userId }: Pick<Caller, 'userId'>): Promise<void> {
+    await journal(userId, [], theService)
   }
 
   /** Logs out the session of the access token. */
-  async function logOut({ userId, sessionId }: Caller): Promise<void> {
-    await end('logout', userId, [sessionId])
+  async function logOut({ userId, sessionId, client }: Caller): Promise<void> {
+    await end('logout', userId, [sessionId], owner(userId, client))
   }
 
   /**
@@ -81,7 +109,7 @@ export function createEnding({ users, endings, consequences, sessions, clock, lo
    *
    * A token that leads nowhere is no error (RFC 7009 §2.2): what its bearer wants is already so.
    */
-  async function logOutByRefreshToken(refreshToken: string): Promise<void> {
+  async function logOutByRefreshToken(refreshToken: string, client: Client): Promise<void> {
     const presented = await sessions.present(refreshToken)
     switch (presented.kind) {
       case 'unknown':
@@ -89,10 +117,10 @@ export function createEnding({ users, endings, consequences, sessions, clock, lo
       case 'ended':
         return confirmEnding(presented)
       case 'reused':
-        return logOut({ userId: presented.session.userId, sessionId: presented.session.id })
+        return logOut({ userId: presented.session.userId, sessionId: presented.session.id, client })
       case 'usable': {
         const { userId, id } = presented.held.session
-        return logOut({ userId, sessionId: id })
+        return logOut({ userId, sessionId: id, client })
       }
     }
   }
@@ -103,17 +131,17 @@ export function createEnding({ users, endings, consequences, sessions, clock, lo
    * An expired access token is taken for its session: whoever revokes it wants to be signed out, not to be told that this
    * one token is of no use any more while the refresh token beside it still is.
    */
-  async function revokeToken(token: string): Promise<void> {
+  async function revokeToken(token: string, client: Client): Promise<void> {
     const checked = await sessions.check(token)
     switch (checked.kind) {
       case 'unknown':
-        return logOutByRefreshToken(token)
+        return logOutByRefreshToken(token, client)
       case 'ended':
         return confirmEnding(checked)
       case 'lapsed':
-        return logOut(checked)
+        return logOut({ ...checked, client })
       case 'live':
-        return logOut({ userId: checked.session.userId, sessionId: checked.session.id })
+        return logOut({ userId: checked.session.userId, sessionId: checked.session.id, client })
     }
   }
 
@@ -123,9 +151,11 @@ export function createEnding({ users, endings, consequences, sessions, clock, lo
    * The epoch moves first: a login that adds its session after the set was cleared then finds, when it reads the epoch
    * again, that it came too late.
    */
-  async function logOutEverywhere({ userId }: Caller): Promise<number> {
+  async function logOutEverywhere({ userId, client }: Caller): Promise<number> {
     const { reason } = table['logout-all']
-    const [moved] = await Promise.allSettled([users.moveEpoch(userId)])
+    const [moved] = await Promise.allSettled([
+      users.alongside((trx) => moveEpoch(trx, userId, reason, owner(userId, client))),
+    ])
     const ended = await consequences.endSessions('logout-all', userId)
     if (moved.status === 'rejected') {
       await Promise.allSettled([sessions.noteUnwritten(userId, 'all', reason)])
@@ -136,22 +166,32 @@ export function createEnding({ users, endings, consequences, sessions, clock, lo
   }
 
   /** Ends one session of the caller, this one or another. @throws AppError `not-found`, for foreign ids too */
-  async function revoke({ userId }: Caller, sessionId: string): Promise<void> {
+  async function revoke({ userId, client }: Caller, sessionId: string): Promise<void> {
     if (await sessions.find(userId, sessionId)) {
-      await end('revoke-one', userId, [sessionId])
+      await end('revoke-one', userId, [sessionId], owner(userId, client))
       return
     }
     if (!(await sessions.unwritten(userId)).has(sessionId)) throw new AppError('not-found')
-    await journal(userId, [])
+    await journal(userId, [], theService)
   }
 
   /** Ends all sessions of the caller but this one; returns how many that were. */
-  async function revokeOthers({ userId, sessionId }: Caller): Promise<number> {
+  async function revokeOthers({ userId, sessionId, client }: Caller): Promise<number> {
     const others = (await sessions.list(userId)).map(({ id }) => id).filter((id) => id !== sessionId)
-    return end('revoke-others', userId, others)
+    return end('revoke-others', userId, others, owner(userId, client))
   }
 
-  return { end, confirmEnding, logOut, logOutByRefreshToken, revokeToken, logOutEverywhere, revoke, revokeOthers }
+  return {
+    end,
+    record,
+    confirmEnding,
+    logOut,
+    logOutByRefreshToken,
+    revokeToken,
+    logOutEverywhere,
+    revoke,
+    revokeOthers,
+  }
 }
 
 /** Waits for two writes, whatever becomes of either, and fails if one has. */

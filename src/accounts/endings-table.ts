@@ -1,7 +1,7 @@
 import { fromPostgres, type Knex } from '../platform/postgres.ts'
 import type { EndReason } from '../sessions/index.ts'
 
-export interface Ending {
+export interface RecordedEnding {
   sessionId: string
   userId: string
   reason: EndReason
@@ -17,8 +17,9 @@ export type EndingsTable = ReturnType<typeof createEndingsTable>
  * The first reason counts; recording an ending again changes nothing.
  */
 export function createEndingsTable(knex: Knex) {
-  async function record(endings: Ending[], at: Date): Promise<void> {
-    if (endings.length === 0) return
+  /** Records endings; returns those that were not recorded before. */
+  async function record(trx: Knex, endings: RecordedEnding[], at: Date): Promise<RecordedEnding[]> {
+    if (endings.length === 0) return []
     const rows = endings.map(({ sessionId, userId, reason, actorId }) => ({
       session_id: sessionId,
       user_id: userId,
@@ -26,7 +27,11 @@ export function createEndingsTable(knex: Knex) {
       actor_id: actorId,
       ended_at: at,
     }))
-    await fromPostgres(knex('session_endings').insert(rows).onConflict('session_id').ignore())
+    const recorded = (await fromPostgres(
+      trx('session_endings').insert(rows).onConflict('session_id').ignore().returning('session_id'),
+    )) as { session_id: string }[]
+    const ids = new Set(recorded.map((row) => row.session_id))
+    return endings.filter(({ sessionId }) => ids.has(sessionId))
   }
 
   /** Forgets the endings of a person who is being deleted: no token of theirs can be refreshed any more. */

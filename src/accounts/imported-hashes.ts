@@ -1,4 +1,4 @@
-import { pbkdf2, scrypt, timingSafeEqual } from 'node:crypto'
+import { hash as digestOf, pbkdf2, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import argon2 from 'argon2'
 import bcrypt from 'bcrypt'
@@ -20,10 +20,20 @@ const bounds = {
 /**
  * Tells whether a password matches a hash of any kind that is known here, by the hash's own prefix.
  *
- * argon2 (PHC), bcrypt, Django's `pbkdf2_sha256` and `scrypt`, and scrypt as PHC. bcrypt reads the first 72 bytes only;
- * such a hash is replaced at the first login by one of the whole password. Text that is no hash matches nothing.
+ * argon2 (PHC), bcrypt, all that Django makes of these two, its `pbkdf2_sha256` and `scrypt`, and scrypt as PHC. bcrypt
+ * reads the first 72 bytes only, except where Django takes SHA-256 first; such a hash is replaced at the first login by
+ * one of the whole password. Text that is no hash matches nothing.
  */
 export async function matches(hash: string, password: string): Promise<boolean> {
+  const djangosName = djangosNames.exec(hash)?.[0] ?? ''
+  const text = djangosName === 'bcrypt_sha256$' ? digestOf('sha256', password, 'hex') : password
+  return matchesPlain(hash.slice(djangosName.length), text)
+}
+
+/** What Django writes before a bcrypt or argon2 hash. */
+const djangosNames = /^(bcrypt\$|bcrypt_sha256\$)(?=\$2)|^argon2(?=\$argon2)/
+
+async function matchesPlain(hash: string, password: string): Promise<boolean> {
   try {
     if (hash.startsWith('$argon2')) return isBearable(hash) && (await argon2.verify(hash, password))
     if (/^\$2[aby]\$/.test(hash))

@@ -1,21 +1,21 @@
 import { AppError } from '../errors.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { Session, Sessions } from '../sessions/index.ts'
+import type { Session } from '../sessions/index.ts'
+import { owner } from './actor.ts'
 import type { Caller } from './ending.ts'
+import type { Parts } from './parts.ts'
 import { cardOf, type Person } from './person.ts'
-import { canonicalLabel, type Written } from './rules.ts'
-import type { UsersTable } from './users-table.ts'
-
-export interface ProfileDeps {
-  users: UsersTable
-  sessions: Sessions
-  clock: Clock
-  mustBeFaultless: (written: Written) => void
-  changeEmail: (userId: string, email: string, currentPassword: string) => Promise<Person>
-}
+import { canonicalLabel, mustBeFaultless } from './rules.ts'
+import { takenOr } from './users-table.ts'
 
 /** What people see and change of themselves and their sessions. */
-export function createProfile({ users, sessions, clock, mustBeFaultless, changeEmail }: ProfileDeps) {
+export function createProfile({
+  users,
+  audit,
+  sessions,
+  clock,
+  faults,
+  changeEmail,
+}: Parts & { changeEmail: (caller: Caller, email: string, currentPassword: string) => Promise<void> }) {
   /** @throws AppError `invalid-token` when the account is gone */
   async function me({ userId }: Caller): Promise<Person> {
     const person = await users.findById(userId)
@@ -28,7 +28,7 @@ export function createProfile({ users, sessions, clock, mustBeFaultless, changeE
    *
    * PostgreSQL commits first; then the card in Redis follows, so that gateways see the change with their next question.
    *
-   * @throws AppError `validation-failed`, `username-taken`, `wrong-password`, `email-taken`
+   * @throws AppError `validation-failed`, `username-taken`, `wrong-password`, `email-taken`, `invalid-token`
    */
   async function change(
     caller: Caller,
@@ -40,26 +40,33 @@ export function createProfile({ users, sessions, clock, mustBeFaultless, changeE
       signInNotices?: boolean | undefined
     },
   ): Promise<Person> {
-    mustBeFaultless(written)
+    mustBeFaultless(faults(written))
     const { username, name, email, currentPassword, signInNotices } = written
     if (email !== undefined) {
       if (currentPassword === undefined)
         throw new AppError('validation-failed', {
           faults: [{ member: 'currentPassword', detail: 'is required to change the e-mail address' }],
         })
-      await changeEmail(caller.userId, email, currentPassword)
+      await changeEmail(caller, email, currentPassword)
     }
     if (username === undefined && name === undefined && signInNotices === undefined) return me(caller)
-    const person = await users.update(
-      caller.userId,
-      {
-        ...(username !== undefined && { username }),
-        ...(name !== undefined && { name: canonicalLabel(name ?? '') }),
-        ...(signInNotices !== undefined && { sign_in_notices: signInNotices }),
-      },
-      new Date(clock.now()),
+    const changes = {
+      ...(username !== undefined && { username }),
+      ...(name !== undefined && { name: canonicalLabel(name ?? '') }),
+      ...(signInNotices !== undefined && { sign_in_notices: signInNotices }),
+    }
+    const person = await takenOr(() =>
+      users.alongside(async (trx) => {
+        await audit.record(trx, {
+          event: 'account.changed',
+          actor: owner(caller.userId, caller.client),
+          userId: caller.userId,
+          detail: { members: Object.keys(changes) },
+        })
+        return users.amend(trx, caller.userId, changes, new Date(clock.now()))
+      }),
     )
-    if (person === 'username-taken') throw new AppError('username-taken')
+    if (person === 'username-taken' || person === 'email-taken') throw new AppError(person)
     if (!person) throw new AppError('invalid-token', { reason: 'revoked' })
     await sessions.putCard(person.id, cardOf(person))
     return person
@@ -74,7 +81,7 @@ export function createProfile({ users, sessions, clock, mustBeFaultless, changeE
 
   /** @throws AppError `validation-failed`, `not-found` */
   async function renameSession({ userId }: Caller, sessionId: string, deviceName: string | null): Promise<Session> {
-    mustBeFaultless({ deviceName })
+    mustBeFaultless(faults({ deviceName }))
     const renamed = await sessions.rename(userId, sessionId, canonicalLabel(deviceName ?? ''))
     if (!renamed) throw new AppError('not-found')
     return renamed

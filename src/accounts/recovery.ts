@@ -1,33 +1,16 @@
 import { v4 } from 'uuid'
-import { AppError, type Fault } from '../errors.ts'
-import type { Mails } from '../mail/index.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { Log } from '../platform/log.ts'
-import type { Client, Sessions } from '../sessions/index.ts'
-import type { Throttle } from '../throttle/index.ts'
+import { AppError } from '../errors.ts'
+import type { Knex } from '../platform/postgres.ts'
+import type { Client } from '../sessions/index.ts'
+import { owner, stranger } from './actor.ts'
 import type { Consequences } from './consequences.ts'
 import type { Caller } from './ending.ts'
-import type { EndingsTable } from './endings-table.ts'
-import type { OneTimeTokensTable, Purpose } from './one-time-tokens-table.ts'
-import type { Passwords } from './passwords.ts'
+import type { Purpose } from './one-time-tokens-table.ts'
+import type { Parts } from './parts.ts'
 import { cardOf, type Person } from './person.ts'
-import { canonicalEmail, type Written } from './rules.ts'
+import { canonicalEmail } from './rules.ts'
 import type { SignedIn } from './sign-in.ts'
-import { takenOr, type UsersTable } from './users-table.ts'
-
-export interface RecoveryDeps {
-  users: UsersTable
-  endings: EndingsTable
-  tokens: OneTimeTokensTable
-  consequences: Consequences
-  sessions: Sessions
-  throttle: Throttle
-  passwords: Passwords
-  mails: Pick<Mails, 'queue'>
-  clock: Clock
-  log: Log
-  faults: (written: Written) => Fault[]
-}
+import { takenOr } from './users-table.ts'
 
 /** Passwords and addresses after the registration: forgotten, reset, changed, confirmed, deleted. */
 export function createRecovery({
@@ -35,6 +18,7 @@ export function createRecovery({
   endings,
   tokens,
   consequences,
+  audit,
   sessions,
   throttle,
   passwords,
@@ -42,7 +26,7 @@ export function createRecovery({
   clock,
   log,
   faults,
-}: RecoveryDeps) {
+}: Parts & { consequences: Consequences }) {
   const now = () => new Date(clock.now())
 
   /** @throws AppError `validation-failed` */
@@ -61,8 +45,11 @@ export function createRecovery({
    *
    * @throws AppError `validation-failed` for text that is no address
    */
-  async function forgotPassword(emailText: string): Promise<void> {
-    await queueForAddress('reset-password', emailText, (person) => person.disabledAt === null)
+  async function forgotPassword(emailText: string, client: Client): Promise<void> {
+    const isWanted = (person: Person) => person.disabledAt === null
+    await queueForAddress('reset-password', emailText, isWanted, (trx, userId) =>
+      audit.record(trx, { event: 'password.reset_requested', actor: stranger(client), userId }),
+    )
   }
 
   /** Sends the link that confirms an address once more, if there is such an account and it is not confirmed. */
@@ -74,14 +61,16 @@ export function createRecovery({
     kind: 'reset-password' | 'verify-email',
     emailText: string,
     isWanted: (person: Person) => boolean,
+    andAlso: (trx: Knex, userId: string | null) => Promise<void> = async () => undefined,
   ): Promise<void> {
     const email = addressOf(emailText)
     const person = await users.findByEmail(email)
     if (await throttle.spend('mails', person ? { userId: person.id } : { unknownName: email })) return
     const userId = person && isWanted(person) ? person.id : v4()
-    await users.alongside((trx) =>
-      mails.queue(trx, { kind, userId, address: email, facts: { at: now().toISOString() } }),
-    )
+    await users.alongside(async (trx) => {
+      await mails.queue(trx, { kind, userId, address: email, facts: { at: now().toISOString() } })
+      await andAlso(trx, person?.id ?? null)
+    })
   }
 
   /**
@@ -91,20 +80,21 @@ export function createRecovery({
    *
    * @throws AppError `invalid-reset-token`, `password-refused`; `too-many-attempts` in the place of the first
    */
-  async function resetPassword(token: string, newPassword: string, { address }: Client): Promise<void> {
+  async function resetPassword(token: string, newPassword: string, client: Client): Promise<void> {
     const found = await tokens.find('password-reset', token, now())
     const person = found && (await users.findById(found.userId))
     if (!person || person.email !== found.email || person.disabledAt) {
-      await throttle.mustSpend('wrong-tokens', { address })
+      await throttle.mustSpend('wrong-tokens', { address: client.address })
       throw new AppError('invalid-reset-token')
     }
     mustBeAllowed(person, newPassword)
     const passwordHash = await passwords.hash(newPassword)
-    await consequences.carryOut('password-reset', { person }, async (trx, at) => {
+    await consequences.carryOut('password-reset', { person, by: owner(person.id, client) }, async (trx, at) => {
       const held = await users.lock(trx, person.id)
-      const spent = held?.email === found.email && (await tokens.spend(trx, 'password-reset', token, at))
-      if (!spent || !(await users.setPassword(trx, { id: person.id, passwordHash }, at)))
+      const mayReset = held?.email === found.email && !held.disabledAt
+      if (!mayReset || !(await tokens.spend(trx, 'password-reset', token, at)))
         throw new AppError('invalid-reset-token')
+      await users.setPassword(trx, person.id, passwordHash, at)
       return users.confirmEmail(trx, person.id, found.email, at)
     })
     log('password.reset', { user_id: person.id })
@@ -113,23 +103,22 @@ export function createRecovery({
   /**
    * Changes the password of the caller: this session gets a new pair, all others end.
    *
-   * Of two changes that name the same current password one succeeds: it is written on condition that the hash which was
-   * verified still stands.
+   * Of two changes that name the same current password one succeeds.
    *
    * @throws AppError `wrong-password`, `too-many-attempts`, `password-refused`, `invalid-token`
    */
   async function changePassword(
-    { userId, sessionId }: Caller,
-    { currentPassword, newPassword, client }: { currentPassword: string; newPassword: string; client: Client },
+    caller: Caller,
+    { currentPassword, newPassword }: { currentPassword: string; newPassword: string },
   ): Promise<SignedIn> {
-    const person = await personOf(userId)
-    await provePassword(person, currentPassword)
+    const { userId, sessionId, client } = caller
+    const by = owner(userId, client)
+    const person = await provePassword(caller, currentPassword)
     mustBeAllowed(person, newPassword)
     const passwordHash = await passwords.hash(newPassword)
-    const changed = await consequences.carryOut('password-change', { person, sessionId }, async (trx, at) => {
-      const after = await users.setPassword(trx, { id: userId, passwordHash, instead: person.passwordHash }, at)
-      if (!after) throw new AppError('wrong-password')
-      return after
+    const changed = await consequences.carryOut('password-change', { person, by, sessionId }, async (trx, at) => {
+      await mustStandAsProven(trx, caller, person)
+      return users.setPassword(trx, userId, passwordHash, at)
     })
     const replaced = await sessions.replacePair(userId, sessionId, {
       card: cardOf(changed),
@@ -144,19 +133,21 @@ export function createRecovery({
   /**
    * Starts the change of an address: it is pending until the new one confirms.
    *
-   * @throws AppError `wrong-password`, `too-many-attempts`, `validation-failed`, `email-taken`
+   * @throws AppError `wrong-password`, `too-many-attempts`, `validation-failed`, `email-taken`, `invalid-token`
    */
-  async function changeEmail(userId: string, emailText: string, currentPassword: string): Promise<Person> {
+  async function changeEmail(caller: Caller, emailText: string, currentPassword: string): Promise<void> {
     const email = addressOf(emailText)
-    const person = await personOf(userId)
-    await provePassword(person, currentPassword)
-    if (email === person.email) return person
+    const person = await provePassword(caller, currentPassword)
+    if (email === person.email) return
     if (await users.findByEmail(email)) throw new AppError('email-taken')
-    return users.alongside(async (trx) => {
-      const pending = await users.amend(trx, userId, { pending_email: email }, now())
-      if (!pending) throw new AppError('invalid-token', { reason: 'revoked' })
-      await mails.queue(trx, { kind: 'confirm-new-email', userId, address: email, facts: { at: now().toISOString() } })
-      return pending
+    await users.alongside(async (trx) => {
+      const at = now()
+      await mustStandAsProven(trx, caller, person)
+      await users.amend(trx, person.id, { pending_email: email }, at)
+      const facts = { at: at.toISOString() }
+      await mails.queue(trx, { kind: 'confirm-new-email', userId: person.id, address: email, facts })
+      const actor = owner(person.id, caller.client)
+      await audit.record(trx, { event: 'email.change_requested', actor, userId: person.id })
     })
   }
 
@@ -165,10 +156,10 @@ export function createRecovery({
    *
    * @throws AppError `invalid-token-link`, `too-many-attempts` in its place, `email-taken` when somebody else has it by now
    */
-  async function verifyEmail(token: string, { address }: Client): Promise<Person> {
+  async function verifyEmail(token: string, client: Client): Promise<Person> {
     const found = await tokens.find('email-verification', token, now())
     if (!found) {
-      await throttle.mustSpend('wrong-tokens', { address })
+      await throttle.mustSpend('wrong-tokens', { address: client.address })
       throw new AppError('invalid-token-link')
     }
     const confirmed = await takenOr(() =>
@@ -179,8 +170,10 @@ export function createRecovery({
           throw new AppError('invalid-token-link')
         const after = await users.confirmEmail(trx, found.userId, found.email, at)
         if (!after) throw new AppError('invalid-token-link')
+        const by = owner(after.id, client)
         if (after.email !== before.email)
-          await consequences.follow(trx, 'email-change', { person: before, facts: { newAddress: after.email } })
+          await consequences.follow(trx, 'email-change', { person: before, by, facts: { newAddress: after.email } })
+        else await audit.record(trx, { event: 'email.verified', actor: by, userId: after.id })
         return after
       }),
     )
@@ -193,17 +186,17 @@ export function createRecovery({
   /**
    * Deletes the caller's account with everything that belongs to it.
    *
-   * @throws AppError `wrong-password`, `too-many-attempts`
+   * @throws AppError `wrong-password`, `too-many-attempts`, `invalid-token`
    */
-  async function remove({ userId }: Caller, currentPassword: string): Promise<void> {
-    const person = await personOf(userId)
-    await provePassword(person, currentPassword)
-    await consequences.carryOut('delete', { person }, async (trx) => {
-      if (!(await users.remove(trx, userId, person.passwordHash))) throw new AppError('wrong-password')
-      await endings.forget(trx, userId)
+  async function remove(caller: Caller, currentPassword: string): Promise<void> {
+    const person = await provePassword(caller, currentPassword)
+    await consequences.carryOut('delete', { person, by: owner(person.id, caller.client) }, async (trx) => {
+      await mustStandAsProven(trx, caller, person)
+      await users.remove(trx, person.id)
+      await endings.forget(trx, person.id)
       return null
     })
-    log('account.deleted', { user_id: userId })
+    log('account.deleted', { user_id: person.id })
   }
 
   /** Mints the token of a reset mail that is being sent; null when it is not wanted any more. */
@@ -239,17 +232,30 @@ export function createRecovery({
   /**
    * Makes sure that the caller knows their password; its wrong guesses count with those at the login.
    *
-   * @throws AppError `wrong-password`, `too-many-attempts`
+   * @returns the person as they were when they proved it
+   * @throws AppError `wrong-password`, `too-many-attempts`, `invalid-token`
    */
-  async function provePassword(person: Person, password: string): Promise<void> {
-    const check = () => passwords.verify(person.passwordHash, password)
-    if (!(await throttle.attempt('wrong-passwords', { userId: person.id }, check))) throw new AppError('wrong-password')
-  }
-
-  async function personOf(userId: string): Promise<Person> {
+  async function provePassword({ userId, client }: Caller, password: string): Promise<Person> {
     const person = await users.findById(userId)
     if (!person) throw new AppError('invalid-token', { reason: 'revoked' })
-    return person
+    const check = () => passwords.verify(person.passwordHash, password)
+    if (await throttle.attempt('wrong-passwords', { userId }, check)) return person
+    await audit.note({ event: 'password.proof_failed', actor: owner(userId, client), userId })
+    throw new AppError('wrong-password')
+  }
+
+  /**
+   * Locks the person, and makes sure that neither their password nor the caller's session went while it was checked.
+   *
+   * The epoch moves with every other password, and not when a login replaces the hash by another of the same one.
+   *
+   * @throws AppError `invalid-token`, `wrong-password`
+   */
+  async function mustStandAsProven(trx: Knex, { userId, sessionId }: Caller, person: Person): Promise<void> {
+    const held = await users.lock(trx, userId)
+    if (!(await sessions.find(userId, sessionId)))
+      throw new AppError('invalid-token', { reason: await sessions.reasonOf(sessionId) })
+    if (held?.sessionEpoch !== person.sessionEpoch) throw new AppError('wrong-password')
   }
 
   function mustBeAllowed({ email, username }: Person, newPassword: string): void {

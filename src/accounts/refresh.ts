@@ -1,24 +1,21 @@
 import { AppError } from '../errors.ts'
-import type { Log } from '../platform/log.ts'
-import type { Client, EndReason, Session, Sessions } from '../sessions/index.ts'
-import type { Throttle } from '../throttle/index.ts'
+import type { Client, EndReason, Session } from '../sessions/index.ts'
 import type { Consequences } from './consequences.ts'
-import type { Caller, createEnding } from './ending.ts'
+import { stranger } from './actor.ts'
+import type { Caller, Ending } from './ending.ts'
+import type { Parts } from './parts.ts'
 import { cardOf, type Person } from './person.ts'
 import type { SignedIn } from './sign-in.ts'
-import type { UsersTable } from './users-table.ts'
-
-export interface RefreshDeps {
-  users: UsersTable
-  sessions: Sessions
-  throttle: Throttle
-  ending: ReturnType<typeof createEnding>
-  consequences: Consequences
-  log: Log
-}
 
 /** New tokens for a session that is open already. PostgreSQL is asked first: Redis may have forgotten an ending. */
-export function createRefresh({ users, sessions, throttle, ending, consequences, log }: RefreshDeps) {
+export function createRefresh({
+  users,
+  sessions,
+  throttle,
+  log,
+  consequences,
+  end,
+}: Parts & { consequences: Consequences; end: Ending['end'] }) {
   /**
    * Spends a refresh token for a new pair, or hands the same pair to a retry within the grace window.
    *
@@ -35,13 +32,13 @@ export function createRefresh({ users, sessions, throttle, ending, consequences,
       throw new AppError('invalid-refresh-token', { reason: 'unknown' })
     }
     if (presented.kind === 'ended') throw ended(presented.reason)
-    if (presented.kind === 'reused') return endReused(presented.session)
+    if (presented.kind === 'reused') return endReused(presented.session, client)
 
     const { held } = presented
     const person = await personInGoodStanding(held.session)
     const outcome = await sessions.refresh(held, refreshToken, { card: cardOf(person), client })
     if (outcome.kind === 'ended') throw ended(outcome.reason)
-    if (outcome.kind === 'reused') return endReused(outcome.session)
+    if (outcome.kind === 'reused') return endReused(outcome.session, client)
     const { session, pair, kind } = outcome
     log(kind === 'replayed' ? 'session.refresh_replayed' : 'session.refreshed', {
       user_id: session.userId,
@@ -55,7 +52,7 @@ export function createRefresh({ users, sessions, throttle, ending, consequences,
    *
    * @throws AppError `invalid-token` when the session has ended meanwhile
    */
-  async function replacePair({ userId, sessionId }: Caller, client: Client): Promise<SignedIn> {
+  async function replacePair({ userId, sessionId, client }: Caller): Promise<SignedIn> {
     const found = await sessions.find(userId, sessionId)
     if (!found) throw new AppError('invalid-token', { reason: await sessions.reasonOf(sessionId) })
     const person = await personInGoodStanding(found, 'invalid-token')
@@ -76,11 +73,12 @@ export function createRefresh({ users, sessions, throttle, ending, consequences,
   }
 
   /** Ends the session, and lets the owner know: somebody else may hold a token of theirs. */
-  async function endReused(session: Session): Promise<never> {
-    const endedCount = await ending.end('reuse', session.userId, [session.id], null)
+  async function endReused(session: Session, client: Client): Promise<never> {
+    const by = stranger(client)
+    const endedCount = await end('reuse', session.userId, [session.id], by)
     const owner = endedCount > 0 ? await users.findById(session.userId) : null
     if (owner) {
-      const affected = { person: owner, facts: { deviceName: session.deviceName } }
+      const affected = { person: owner, by, sessionId: session.id, facts: { deviceName: session.deviceName } }
       await users.alongside((trx) => consequences.follow(trx, 'reuse', affected))
     }
     log('session.refresh_reused', { user_id: session.userId, session_id: session.id })

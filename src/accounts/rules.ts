@@ -1,5 +1,5 @@
 import { dictionary } from '@zxcvbn-ts/language-common'
-import type { Fault } from '../errors.ts'
+import { AppError, type Fault } from '../errors.ts'
 
 /**
  * What a person may call themselves and choose as a password. Pure rules that are explained to people; the database has
@@ -114,4 +114,11 @@ export function faultsOf(written: Written, { passwordMinLength }: { passwordMinL
     else if (weakness !== null) refuse('password', weakness)
   }
   return faults
+}
+
+/** @throws AppError `password-refused` when only the password is at fault, `validation-failed` for all else */
+export function mustBeFaultless(faults: Fault[]): void {
+  if (faults.length === 0) return
+  const onlyPassword = faults.every(({ member }) => member === 'password')
+  throw new AppError(onlyPassword ? 'password-refused' : 'validation-failed', { faults })
 }

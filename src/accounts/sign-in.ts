@@ -1,17 +1,14 @@
 import { v4 } from 'uuid'
 import { AppError } from '../errors.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { Mails } from '../mail/index.ts'
 import { digest } from '../platform/digest.ts'
-import type { Log } from '../platform/log.ts'
-import type { Client, Session, Sessions, TokenPair } from '../sessions/index.ts'
-import type { Subject, Throttle } from '../throttle/index.ts'
+import type { Client, Session, TokenPair } from '../sessions/index.ts'
+import type { Subject } from '../throttle/index.ts'
+import { owner, stranger, theService } from './actor.ts'
 import { consequences } from './consequences.ts'
-import type { EndingsTable } from './endings-table.ts'
-import type { Passwords } from './passwords.ts'
+import type { Ending } from './ending.ts'
+import type { Parts } from './parts.ts'
 import { cardOf, type Person } from './person.ts'
-import { canonicalEmail, canonicalLabel, faultsOf, isUsername, type Written } from './rules.ts'
-import type { UsersTable } from './users-table.ts'
+import { canonicalEmail, canonicalLabel, isUsername, mustBeFaultless } from './rules.ts'
 
 /** An open session with its tokens and its person. */
 export interface SignedIn {
@@ -42,49 +39,22 @@ export interface Login {
   client: Client
 }
 
-export interface SignInDeps {
-  users: UsersTable
-  endings: EndingsTable
-  sessions: Sessions
-  throttle: Throttle
-  passwords: Passwords
-  clock: Clock
-  log: Log
-  mails: Pick<Mails, 'queue'>
-  registration: 'open' | 'closed'
-  requireVerifiedEmail: boolean
-  passwordMinLength: () => number
-}
-
 /** Registering and logging in: the ways to a session that begin with a password. */
-export function createSignIn(deps: SignInDeps) {
-  const {
-    users,
-    endings,
-    sessions,
-    throttle,
-    passwords,
-    clock,
-    log,
-    mails,
-    registration,
-    requireVerifiedEmail,
-    passwordMinLength,
-  } = deps
-
-  /** Everything wrong with what somebody wrote about themselves. */
-  function faults(written: Written) {
-    return faultsOf(written, { passwordMinLength: passwordMinLength() })
-  }
-
-  /** @throws AppError `password-refused` when only the password is at fault, `validation-failed` for all else */
-  function mustBeFaultless(written: Written): void {
-    const found = faults(written)
-    if (found.length === 0) return
-    const onlyPassword = found.every(({ member }) => member === 'password')
-    throw new AppError(onlyPassword ? 'password-refused' : 'validation-failed', { faults: found })
-  }
-
+export function createSignIn({
+  users,
+  recordEndings,
+  audit,
+  sessions,
+  throttle,
+  passwords,
+  mails,
+  clock,
+  log,
+  registration,
+  requireVerifiedEmail,
+  sendsSignInNotices,
+  faults,
+}: Parts & { recordEndings: Ending['record'] }) {
   /**
    * Registers an account and opens its first session.
    *
@@ -99,7 +69,7 @@ export function createSignIn(deps: SignInDeps) {
    */
   async function register(asked: Registration): Promise<SignedIn | null> {
     if (registration === 'closed') throw new AppError('registration-closed')
-    mustBeFaultless(asked)
+    mustBeFaultless(faults(asked))
     await throttle.mustSpend('registrations', { address: asked.client.address })
     const passwordHash = await passwords.hash(asked.password)
     if (requireVerifiedEmail && asked.username != null && (await users.findByUsername(asked.username)))
@@ -115,6 +85,7 @@ export function createSignIn(deps: SignInDeps) {
       },
       at,
       async (trx) => {
+        await audit.record(trx, { event: 'account.registered', actor: owner(id, asked.client), userId: id })
         await users.noteDevice(trx, id, deviceOf(asked.client), at)
         await mails.queue(trx, { kind: 'verify-email', userId: id, address: email, facts: { at: at.toISOString() } })
       },
@@ -131,11 +102,11 @@ export function createSignIn(deps: SignInDeps) {
 
   /** Tells the owner of an address that somebody tried to register with it. */
   async function tellOwner(email: string, at: Date): Promise<void> {
-    const owner = await users.findByEmail(email)
-    if (!owner || (await throttle.spend('mails', { userId: owner.id }))) return
-    log('registration.refused', { user_id: owner.id })
+    const known = await users.findByEmail(email)
+    if (!known || (await throttle.spend('mails', { userId: known.id }))) return
+    log('registration.refused', { user_id: known.id })
     await users.alongside((trx) =>
-      mails.queue(trx, { kind: 'email-taken', userId: owner.id, address: email, facts: { at: at.toISOString() } }),
+      mails.queue(trx, { kind: 'email-taken', userId: known.id, address: email, facts: { at: at.toISOString() } }),
     )
   }
 
@@ -148,7 +119,7 @@ export function createSignIn(deps: SignInDeps) {
    *   account, known or not, or the client's address
    */
   async function logIn(asked: Login): Promise<SignedIn> {
-    mustBeFaultless({ deviceName: asked.deviceName })
+    mustBeFaultless(faults({ deviceName: asked.deviceName }))
     await throttle.mustSpend('logins', { address: asked.client.address })
     const person = await findPerson(asked.identifier)
     const subject: Subject = person ? { userId: person.id } : { unknownName: asked.identifier.text }
@@ -156,22 +127,32 @@ export function createSignIn(deps: SignInDeps) {
       const right = await passwords.verify(person?.passwordHash ?? null, asked.password)
       return right && !person?.disabledAt
     })
-    if (!person || !maySignIn) throw refusal(person, person?.disabledAt ? 'disabled' : 'wrong-password')
-    if (requireVerifiedEmail && !person.emailVerifiedAt) throw new AppError('email-unverified')
+    if (!person || !maySignIn)
+      throw await refusal(person, person?.disabledAt ? 'disabled' : 'wrong-password', asked.client)
+    if (requireVerifiedEmail && !person.emailVerifiedAt) {
+      await noteFailure(person, 'email-unverified', asked.client)
+      throw new AppError('email-unverified')
+    }
     const signedIn = await open(person, asked)
-    await noticeDevice(signedIn)
+    await noteLogin(signedIn)
     if (passwords.isOutdated(person.passwordHash)) await renewHash(person, asked.password)
     log('login.succeeded', { user_id: person.id, session_id: signedIn.session.id })
     return signedIn
   }
 
-  /** Tells somebody of a login from a device that they have not used before, unless they do not want to know. */
-  async function noticeDevice({ person, session }: SignedIn): Promise<void> {
+  /** Writes a login down, and tells the person of a device that they have not used before, unless they do not want that. */
+  async function noteLogin({ person, session }: SignedIn): Promise<void> {
     const at = new Date(clock.now())
     const facts = { at: at.toISOString(), deviceName: session.deviceName, networkAddress: session.client.address }
     await users.alongside(async (trx) => {
+      await audit.record(trx, {
+        event: 'login.succeeded',
+        actor: owner(person.id, session.client),
+        userId: person.id,
+        sessionId: session.id,
+      })
       const isNew = await users.noteDevice(trx, person.id, deviceOf(session.client), at)
-      if (isNew && person.signInNotices)
+      if (isNew && person.signInNotices && sendsSignInNotices())
         await mails.queue(trx, { kind: 'new-device', userId: person.id, address: person.email, facts })
     })
   }
@@ -182,9 +163,15 @@ export function createSignIn(deps: SignInDeps) {
    * On condition that it still is the hash that was verified; and whatever comes of it, the login has succeeded.
    */
   async function renewHash(person: Person, password: string): Promise<void> {
-    await Promise.allSettled([
-      passwords.hash(password).then((hash) => users.renewHash(person.id, person.passwordHash, hash)),
-    ])
+    try {
+      const renewed = await users.renewHash(person.id, person.passwordHash, await passwords.hash(password))
+      if (renewed) log('password.rehashed', { user_id: person.id })
+    } catch (error) {
+      log('password.rehash_failed', {
+        user_id: person.id,
+        code: error instanceof AppError ? error.code : 'internal-error',
+      })
+    }
   }
 
   async function findPerson({ kind, text }: Identifier): Promise<Person | null> {
@@ -208,7 +195,7 @@ export function createSignIn(deps: SignInDeps) {
     { deviceName, client }: { deviceName?: string | null | undefined; client: Client },
   ): Promise<SignedIn> {
     const before = await users.findById(person.id)
-    if (!isAsRead(before, person)) throw refusal(person, 'epoch-moved')
+    if (!isAsRead(before, person)) throw await refusal(person, 'epoch-moved', client)
     const { session, pair, removed } = await sessions.open({
       userId: person.id,
       epoch: person.sessionEpoch,
@@ -219,10 +206,8 @@ export function createSignIn(deps: SignInDeps) {
     const takeBack = () => sessions.end(person.id, [session.id], 'revoked')
     try {
       const evicted = removed.filter(({ reason }) => reason === consequences.cap.reason)
-      await endings.record(
-        evicted.map(({ sessionId, reason }) => ({ sessionId, userId: person.id, reason, actorId: null })),
-        new Date(clock.now()),
-      )
+      const rows = evicted.map(({ sessionId, reason }) => ({ sessionId, userId: person.id, reason, actorId: null }))
+      if (rows.length > 0) await users.alongside((trx) => recordEndings(trx, rows, theService))
       for (const { sessionId, reason } of evicted)
         log('session.ended', { user_id: person.id, session_id: sessionId, reason })
       const now = await users.findById(person.id)
@@ -235,16 +220,25 @@ export function createSignIn(deps: SignInDeps) {
       throw error
     }
     await takeBack()
-    throw refusal(person, 'epoch-moved')
+    throw await refusal(person, 'epoch-moved', client)
   }
 
-  function refusal(person: Person | null, reason: 'wrong-password' | 'disabled' | 'epoch-moved'): AppError {
-    log('login.failed', { reason: person ? reason : 'unknown-account', ...(person && { user_id: person.id }) })
+  async function refusal(person: Person | null, reason: LoginFailure, client: Client): Promise<AppError> {
+    await noteFailure(person, person ? reason : 'unknown-account', client)
     return new AppError('invalid-credentials')
   }
 
-  return { faults, mustBeFaultless, register, logIn }
+  async function noteFailure(person: Person | null, reason: LoginFailure, client: Client): Promise<void> {
+    log('login.failed', { reason, ...(person && { user_id: person.id }) })
+    const userId = person?.id ?? null
+    await audit.note({ event: 'login.failed', actor: stranger(client), userId, detail: { reason } })
+  }
+
+  return { register, logIn }
 }
+
+/** Why a login is refused; told to the log and the audit, never to the caller. */
+type LoginFailure = 'unknown-account' | 'wrong-password' | 'disabled' | 'epoch-moved' | 'email-unverified'
 
 /** What tells one device of a person from another: what it says it is. Kept as a digest. */
 function deviceOf({ userAgent }: Client): string {

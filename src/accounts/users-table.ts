@@ -93,15 +93,6 @@ export function createUsersTable(knex: Knex) {
     return { kind: 'good', person: toPerson(row) }
   }
 
-  /** Changes what a person may change at will. */
-  async function update(
-    id: string,
-    change: { username?: string | null; name?: string | null; sign_in_notices?: boolean },
-    at: Date,
-  ): Promise<Person | 'username-taken' | null> {
-    return takenOr(() => amend(knex, id, change, at)) as Promise<Person | 'username-taken' | null>
-  }
-
   /**
    * Writes members of a person, in the transaction of what they are about; null when there is no such person.
    *
@@ -110,7 +101,9 @@ export function createUsersTable(knex: Knex) {
   async function amend(
     within: Knex,
     id: string,
-    change: Partial<Pick<UserRow, 'username' | 'name' | 'sign_in_notices' | 'pending_email' | 'disabled_at' | 'role'>>,
+    change: Partial<
+      Pick<UserRow, Exclude<keyof UserRow, 'id' | 'email' | 'session_epoch' | 'created_at' | 'updated_at'>>
+    >,
     at: Date,
   ): Promise<Person | null> {
     const [row] = await within<UserRow>('users')
@@ -120,32 +113,16 @@ export function createUsersTable(knex: Knex) {
     return row ? toPerson(row) : null
   }
 
-  /**
-   * Gives a person another password, in the transaction of its cause; the address they wanted is forgotten.
-   *
-   * @param instead the hash that was verified; when another change came first nothing is written
-   * @returns the person after the change, or null when there is none to change
-   */
-  async function setPassword(
-    trx: Knex,
-    { id, passwordHash, instead }: { id: string; passwordHash: string; instead?: string },
-    at: Date,
-  ): Promise<Person | null> {
-    const [row] = await trx<UserRow>('users')
-      .where({ id, disabled_at: null, ...(instead !== undefined && { password_hash: instead }) })
-      .update({
-        password_hash: passwordHash,
-        password_changed_at: at,
-        pending_email: null,
-        updated_at: movingOn(at),
-      })
-      .returning('*')
-    return row ? toPerson(row) : null
+  /** Gives a person, who must be locked, another password; the address they wanted is forgotten. */
+  async function setPassword(trx: Knex, id: string, passwordHash: string, at: Date): Promise<Person> {
+    const change = { password_hash: passwordHash, password_changed_at: at, pending_email: null }
+    return (await amend(trx, id, change, at))!
   }
 
-  /** Puts another hash of the same password in the place of one, if that still stands. */
-  async function renewHash(id: string, from: string, to: string): Promise<void> {
-    await fromPostgres(knex<UserRow>('users').where({ id, password_hash: from }).update({ password_hash: to }))
+  /** Puts another hash of the same password in the place of one; false when that does not stand any more. */
+  async function renewHash(id: string, from: string, to: string): Promise<boolean> {
+    const renewed = knex<UserRow>('users').where({ id, password_hash: from }).update({ password_hash: to })
+    return (await fromPostgres(renewed)) === 1
   }
 
   /** Confirms an address: the one a person has, or the one they wanted, which then takes its place. */
@@ -182,9 +159,8 @@ export function createUsersTable(knex: Knex) {
     return row ? toPerson(row) : null
   }
 
-  /** Removes a person, if their password still is the one that was verified. */
-  async function remove(trx: Knex, id: string, passwordHash: string): Promise<boolean> {
-    return (await trx<UserRow>('users').where({ id, password_hash: passwordHash }).delete()) === 1
+  async function remove(trx: Knex, id: string): Promise<void> {
+    await trx<UserRow>('users').where({ id }).delete()
   }
 
   const movingOn = (at: Date) => knex.raw("greatest(?, updated_at + interval '1 millisecond')", [at])
@@ -212,7 +188,6 @@ export function createUsersTable(knex: Knex) {
     findByEmail,
     findByUsername,
     standing,
-    update,
     setPassword,
     renewHash,
     amend,

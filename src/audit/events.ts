@@ -10,6 +10,7 @@ export const auditEvents = {
   'role.changed': 'The role was changed, `from` one `to` another.',
   'login.succeeded': 'A session was opened with the password.',
   'login.failed': 'A login was refused; `reason` tells why, which the caller was not told.',
+  'password.proof_failed': 'A wrong password was given where an open session had to prove it.',
   'limit.reached': 'A limit was used up until its window ends; `reason` names the rule.',
   'session.refresh_reused': 'A spent refresh token was used again: somebody else may hold it. The session was ended.',
   'session.ended': 'One session ended; `reason` tells why.',

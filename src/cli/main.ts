@@ -1,31 +1,30 @@
-import { Command, Option } from 'commander'
-import type { Actor } from '../audit/index.ts'
+import { Command, CommanderError, Option } from 'commander'
 import { ConfigError, readConfig } from '../config.ts'
 import { AppError } from '../errors.ts'
 import { mailStatuses } from '../mail/index.ts'
 import { createLog } from '../platform/log.ts'
 import { createServices, type Services } from '../services.ts'
 import { createClient, listClients, revokeClient } from './clients.ts'
+import { exitCodeOf, usageExitCode } from './exit-codes.ts'
 import { listMails, retryMail } from './mail.ts'
+import { changeSetting, getSetting, listSettings } from './settings.ts'
 
 /** The operator's command line: the same doors as HTTP, also while the API is down. */
 
-/** Runs a command on the stores, and leaves none of the connections open. */
+/** Runs a command on the stores, by the settings that hold now, and leaves none of the connections open. */
 async function withServices(command: (services: Services) => Promise<number>): Promise<void> {
   const services = createServices(readConfig(process.env), { log: createLog('silent') })
   try {
+    await services.settings.reread()
     process.exitCode = await command(services)
   } finally {
     await services.close()
   }
 }
 
-/** Whoever has a shell and the environment of the service; who that is, the service cannot tell. */
-const operator: Actor = { kind: 'operator', id: null, address: null, userAgent: null }
-
-const program = new Command('latchkey').description(
-  'Look after a Latchkey service; the environment is that of the service.',
-)
+const program = new Command('latchkey')
+  .description('Look after a Latchkey service; the environment is that of the service.')
+  .exitOverride()
 const mail = program.command('mail').description('the mails that were queued')
 
 mail
@@ -41,6 +40,37 @@ mail
   .argument('<id>', 'as mail list shows it')
   .action((id: string) => withServices(({ mail: mails }) => retryMail(mails, id)))
 
+const settings = program.command('settings').description('what may be changed while the service runs')
+
+settings
+  .command('list')
+  .description('list all settings: what holds now, what held at the start, and what may be')
+  .option('--json', 'one JSON object a line')
+  .action((options: Parameters<typeof listSettings>[1]) =>
+    withServices((services) => listSettings(services.settings, options)),
+  )
+
+settings
+  .command('get')
+  .description('print what holds now')
+  .argument('<name>', 'as settings list shows it')
+  .option('--json', 'with its bounds and meaning, and who changed it when')
+  .action((name: string, options: Parameters<typeof getSetting>[2]) =>
+    withServices((services) => getSetting(services.settings, name, options)),
+  )
+
+settings
+  .command('set')
+  .description('change a setting, on every instance within a second')
+  .argument('<name>', 'as settings list shows it')
+  .argument('<value>', 'a whole number, true or false')
+  .action((name: string, value: string) => withServices((services) => changeSetting(services.settings, name, value)))
+
+settings
+  .command('unset')
+  .description('go back to the start value')
+  .argument('<name>', 'as settings list shows it')
+  .action((name: string) => withServices((services) => changeSetting(services.settings, name, null)))
 const clients = program.command('clients').description('the services that may ask about tokens')
 
 clients
@@ -48,8 +78,8 @@ clients
   .description('create credentials; the secret is shown once')
   .requiredOption('--name <name>', 'what people call the service')
   .option('--json', 'one JSON object')
-  .action((options: Parameters<typeof createClient>[2]) =>
-    withServices((services) => createClient(services.clients, operator, options)),
+  .action((options: Parameters<typeof createClient>[1]) =>
+    withServices((services) => createClient(services.clients, options)),
   )
 
 clients
@@ -64,18 +94,23 @@ clients
   .command('revoke')
   .description('revoke the credentials of a client, at once and for good')
   .argument('<id>', 'as clients list shows it')
-  .action((id: string) => withServices((services) => revokeClient(services.clients, operator, id)))
+  .action((id: string) => withServices((services) => revokeClient(services.clients, id)))
 
 try {
   await program.parseAsync()
 } catch (error) {
-  console.error(sentenceFor(error))
-  process.exitCode = 1
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : usageExitCode
+  else {
+    console.error(sentenceFor(error))
+    process.exitCode = error instanceof AppError ? exitCodeOf(error.code) : 1
+  }
 }
 
 function sentenceFor(error: unknown): string {
   if (error instanceof ConfigError) return error.message
   if (error instanceof AppError && error.code === 'unavailable')
     return 'PostgreSQL does not answer, or has not been migrated yet. Try again when it does.'
+  if (error instanceof AppError && error.faults)
+    return error.faults.map(({ member, detail }) => `${member} ${detail}.`).join('\n')
   return error instanceof Error ? `It did not work: ${error.message}` : 'It did not work.'
 }

@@ -3,25 +3,58 @@ import { Router } from '@koa/router'
 import Koa, { type Context, type Next } from 'koa'
 import { v4 } from 'uuid'
 import { AppError } from '../errors.ts'
+import type { Metrics } from '../metrics/index.ts'
 import type { Log, LogFields } from '../platform/log.ts'
+import type { Client } from '../sessions/index.ts'
 import { checkBearer, checkClient, clientOf, readBody, readParams } from './guard.ts'
 import { oauthErrorOf, problemOf } from './problems.ts'
 import { takesBody, type Bearer, type Refused, type Route, type Services } from './route.ts'
 import { routes } from './routes/index.ts'
+import * as service from './routes/service.ts'
 
 export const urlMaxChars = 8192
 
+interface Around {
+  services: Services
+  log: Log
+  stopping: () => boolean
+}
+
 /** The HTTP API over the services, as a Koa application. */
-export function createApp({ services, log, stopping }: { services: Services; log: Log; stopping: () => boolean }): Koa {
+export function createApp(around: Around): Koa {
+  return assemble(around, routes)
+}
+
+/**
+ * What the internal listener serves: metrics and health, and nothing else.
+ *
+ * Metrics tell how many people use a service and what they do there; so they are served where strangers do not get.
+ */
+export function createOpsApp({ metrics, ...around }: Around & { metrics: Pick<Metrics, 'text' | 'contentType'> }): Koa {
+  return assemble(around, [service.live, service.ready], (router) =>
+    router.get('/metrics', async (ctx) => {
+      const text = await metrics.text()
+      ctx.set('Content-Type', metrics.contentType)
+      ctx.body = text
+    }),
+  )
+}
+
+function assemble(
+  { services, log, stopping }: Around,
+  declared: readonly Route[],
+  addTo: (router: Router) => void = () => undefined,
+): Koa {
   const app = new Koa()
   app.silent = true
   app.use((ctx, next) => answerAll(ctx, next, log, stopping))
   const router = new Router({ strict: true, sensitive: true })
-  for (const route of routes) {
+  for (const route of declared) {
     const methods = route.method === 'any' ? METHODS : [route.method]
     const answer = route.dialect === 'oauth' ? runInOauth : run
     router.register(route.path, methods, (ctx) => answer(route, ctx, services))
   }
+  addTo(router)
   app.use(router.routes())
   app.use(nothingHere)
   return app
@@ -34,12 +67,14 @@ async function answerAll(ctx: Context, next: Next, log: Log, stopping: () => boo
   ctx.set('X-Request-Id', requestId)
   ctx.set('Cache-Control', 'no-store')
   ctx.set('X-Content-Type-Options', 'nosniff')
+  let problem: AppError | undefined
   try {
     if (ctx.url.length > urlMaxChars) throw new AppError('uri-too-long')
     if (ctx.req.headers.host === undefined && ctx.req.httpVersion === '1.1') throw new AppError('malformed-request')
     await next()
   } catch (error) {
     const told = error instanceof AppError ? error : new AppError('internal-error', { cause: error })
+    problem = told
     const { status, headers, body } = problemOf(told, requestId)
     if (status >= 500)
       log(status === 503 ? 'store.failed' : 'request.failed', { request_id: requestId, ...causeOf(told) })
@@ -51,7 +86,8 @@ async function answerAll(ctx: Context, next: Next, log: Log, stopping: () => boo
     method: ctx.method,
     route: (ctx['_matchedRoute'] as string | undefined) ?? 'none',
     status: ctx.status,
-    duration_ms: Math.round(performance.now() - startedAt),
+    ...(problem && { code: problem.code, ...(problem.reason !== undefined && { reason: problem.reason }) }),
+    duration_ms: Math.round((performance.now() - startedAt) * 1000) / 1000,
   })
 }
 
@@ -71,10 +107,11 @@ function causeOf({ cause }: AppError): LogFields {
 }
 
 async function run(route: Route, ctx: Context, services: Services): Promise<void> {
-  const caller = await callerOf(route, ctx, services)
+  const client = clientOf(ctx, services)
+  const caller = await callerOf(route, ctx, client, services)
   const params = route.params ? readParams(route.params, ctx['params']) : undefined
   const body = takesBody(route) ? await readBody(ctx, route, services) : undefined
-  const reply = await route.handle({ body, params, caller, client: clientOf(ctx, services) }, services)
+  const reply = await route.handle({ body, params, caller, client }, services)
   send(ctx, reply.status, reply.body, reply.headers, 'application/json; charset=utf-8')
 }
 
@@ -90,13 +127,18 @@ async function runInOauth(route: Route, ctx: Context, services: Services): Promi
 }
 
 /** Who asks, as far as the route wants to know. @throws AppError when it must know and they do not say */
-async function callerOf({ auth }: Route, ctx: Context, services: Services): Promise<Bearer | Refused | null> {
+async function callerOf(
+  { auth }: Route,
+  ctx: Context,
+  client: Client,
+  services: Services,
+): Promise<Bearer | Refused | null> {
   if (auth === 'none') return null
   if (auth === 'client') {
-    await checkClient(ctx, services)
+    await checkClient(ctx, client, services)
     return null
   }
-  const caller = await checkBearer(ctx, services)
+  const caller = await checkBearer(ctx, client, services)
   if (auth === 'bearer' && 'refusal' in caller) throw caller.refusal
   return caller
 }

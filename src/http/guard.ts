@@ -21,19 +21,19 @@ const noMembers = z.strictObject({})
  *
  * @throws AppError `unavailable`
  */
-export async function checkBearer(ctx: Context, services: Services): Promise<Bearer | Refused> {
+export async function checkBearer(ctx: Context, client: Client, services: Services): Promise<Bearer | Refused> {
   const authorization = ctx.req.headers.authorization
   if (authorization === undefined || !/^bearer( |$)/i.test(authorization))
     return { refusal: new AppError('authentication-required'), ended: null }
   const token = bearer.exec(authorization)?.[1]
-  if (token === undefined) return { refusal: await unknownToken(ctx, services), ended: null }
+  if (token === undefined) return { refusal: await unknownToken(client, services), ended: null }
   const checked = await services.sessions.check(token)
   if (checked.kind === 'live') {
     const { session, card } = checked
-    return { userId: session.userId, sessionId: session.id, session, card }
+    return { userId: session.userId, sessionId: session.id, session, card, client }
   }
-  if (checked.kind === 'unknown') return { refusal: await unknownToken(ctx, services), ended: null }
-  const ended = checked.kind === 'ended' ? { userId: checked.userId, sessionId: checked.sessionId } : null
+  if (checked.kind === 'unknown') return { refusal: await unknownToken(client, services), ended: null }
+  const ended = checked.kind === 'ended' ? { userId: checked.userId } : null
   return { refusal: new AppError('invalid-token', { reason: checked.reason }), ended }
 }
 
@@ -45,12 +45,11 @@ export async function checkBearer(ctx: Context, services: Services): Promise<Bea
  *
  * @throws AppError `invalid-client`, `too-many-attempts`; `unavailable` before the clients were read once
  */
-export async function checkClient(ctx: Context, services: Services): Promise<void> {
+export async function checkClient(ctx: Context, { address }: Client, services: Services): Promise<void> {
   const { authorization } = ctx.req.headers
   if (authorization === undefined || !/^basic( |$)/i.test(authorization)) throw new AppError('invalid-client')
   const credentials = credentialsIn(authorization)
   if (credentials && services.clients.verify(credentials.id, credentials.secret)) return
-  const address = clientAddressOf(ctx.req, services.trustsProxy)
   throw (await services.throttle.spend('wrong-tokens', { address })) ?? new AppError('invalid-client')
 }
 
@@ -69,8 +68,7 @@ function credentialsIn(authorization: string): { id: string; secret: string } | 
   }
 }
 
-async function unknownToken(ctx: Context, { throttle, trustsProxy }: Services): Promise<AppError> {
-  const address = clientAddressOf(ctx.req, trustsProxy)
+async function unknownToken({ address }: Client, { throttle }: Services): Promise<AppError> {
   return (await throttle.spend('wrong-tokens', { address })) ?? new AppError('invalid-token', { reason: 'unknown' })
 }
 

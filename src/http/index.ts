@@ -1,4 +1,4 @@
-export { createApp } from './app.ts'
+export { createApp, createOpsApp } from './app.ts'
 export { listen, type Listener } from './server.ts'
 export { routes } from './routes/index.ts'
 export { problemKinds } from './problems.ts'

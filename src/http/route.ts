@@ -28,10 +28,10 @@ export interface Bearer extends Caller {
   card: Card | null
 }
 
-/** A token that opens nothing: what its bearer is told, and the session it once opened, if that has ended. */
+/** A token that opens nothing: what its bearer is told, and whose session it once opened, if that has ended. */
 export interface Refused {
   refusal: AppError
-  ended: Caller | null
+  ended: Pick<Caller, 'userId'> | null
 }
 
 type Auth = 'none' | 'bearer' | 'optional-bearer' | 'client'

@@ -11,7 +11,7 @@ export { mailKinds, type MailFacts, type MailKind } from './letters.ts'
 export type { Links } from './delivery.ts'
 export { mailStatuses, type Mail, type MailRecord, type MailStatus, type Sender }
 
-/** Work to be done once an hour, by one process of all. It throws when it could not be done, and is then tried again. */
+/** Work to be done once an hour, by one process of all, and at the start if nobody has done it. It throws when it could not be done, and is then tried again. */
 export interface Chore {
   name: string
   run: () => Promise<void>
@@ -84,6 +84,9 @@ export function createMail({
 
     /** Lists mails for operators, newest first; `cursor` is the `nextCursor` of the page before. */
     list: mails.list,
+
+    /** What waits in the queue of all processes, for those who watch it. */
+    queueState: mails.state,
 
     /** Queues a failed mail once more. */
     retry: async (id: string): Promise<'requeued' | 'not-failed' | 'not-found'> =>

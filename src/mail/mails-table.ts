@@ -165,6 +165,21 @@ export function createMailsTable(knex: Knex) {
     return { items, nextCursor: rows.length > listMax ? items.at(-1)!.id : null }
   }
 
+  /** How many mails are still to be sent or were given up, and for how long the oldest of the first has been queued. */
+  async function state(): Promise<{ queued: number; failed: number; oldestQueuedSeconds: number }> {
+    const { rows } = await fromPostgres(
+      knex.raw(
+        `select count(*) filter (where status = 'queued') as queued,
+          count(*) filter (where status = 'failed') as failed,
+          coalesce(extract(epoch from now() - min(gives_up_at) filter (where status = 'queued')) + ?, 0) as oldest
+        from mails where status in ('queued', 'failed')`,
+        [triedForMs / 1000],
+      ),
+    )
+    const { queued, failed, oldest } = rows[0] as Record<'queued' | 'failed' | 'oldest', string>
+    return { queued: Number(queued), failed: Number(failed), oldestQueuedSeconds: Math.max(0, Number(oldest)) }
+  }
+
   /** Deletes what is done for long, and puts jobs back that were lost (with a restored copy of one schema, say). */
   async function tidy(): Promise<void> {
     await fromPostgres(
@@ -188,7 +203,7 @@ export function createMailsTable(knex: Knex) {
     return fromPostgres(knex.transaction(work))
   }
 
-  return { insert, claim, remind, postpone, settle, requeue, list, tidy }
+  return { insert, claim, remind, postpone, settle, requeue, list, state, tidy }
 }
 
 const inFuture = (knex: Knex, ms: number) => knex.raw(`now() + ? * interval '1 millisecond'`, [ms])

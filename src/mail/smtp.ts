@@ -25,11 +25,18 @@ const oneMailbox = /^[^\s<>(),;:"\\[\]@]{1,64}@[a-z\d.-]{1,253}$/i
 
 /** The steps at which the server speaks about this mail; at all others it speaks about us or itself. */
 const aboutTheMail = new Set(['MAIL FROM', 'RCPT TO', 'DATA'])
+/** Codes that ask for a login or for TLS, at whatever step (RFC 3207, RFC 4954): the mail could be any. */
+const aboutTheLogin = new Set([530, 534, 535, 538])
 
-/** Sends one mail on a connection of its own, within bounded time, and never throws. */
+/**
+ * Sends one mail on a connection of its own, within bounded time, and never throws.
+ *
+ * @param url where it has a password, that is said to nobody but over TLS, unless the URL itself has `requireTLS=false`
+ */
 export function createSmtp({ url, from }: { url: string; from: Sender }) {
   const transport = createTransport({
     url,
+    requireTLS: new URL(url).password !== '', // also against somebody between who takes STARTTLS out
     connectionTimeout: connectTimeoutMs,
     greetingTimeout: greetingTimeoutMs,
     socketTimeout: silenceTimeoutMs,
@@ -68,7 +75,7 @@ function verdictOf(error: unknown): Verdict {
   if (responseCode !== undefined && command !== undefined) {
     const enhanced = /^\d{3}[ -](\d\.\d{1,3}\.\d{1,3})\b/.exec(response ?? '')?.[1]
     const reason = `${responseCode}${enhanced ? ` ${enhanced}` : ''} at ${command}`
-    if (!aboutTheMail.has(command)) return { kind: 'unreachable', reason }
+    if (!aboutTheMail.has(command) || aboutTheLogin.has(responseCode)) return { kind: 'unreachable', reason }
     return { kind: responseCode >= 500 ? 'refused' : 'later', reason }
   }
   const reason = originalCode ?? code ?? 'error'

@@ -20,6 +20,8 @@ const restartDelayMs = 1000
 const pollMs = 2000
 /** Old connections are replaced, so that one which has silently died is not used for long. */
 const connectionLifeSeconds = 60
+/** How far back a time of the schedule is made up for that came while no worker ran, or none could reach PostgreSQL. */
+const missedForMs = 3_600_000
 /** What is still under way then is run again, by another process or at the next start. */
 const stopTimeoutMs = 5000
 
@@ -28,7 +30,8 @@ const stopTimeoutMs = 5000
  *
  * It never ends by itself: when PostgreSQL is away it tries again every second until it is back.
  *
- * @param schedule which tasks to run by the clock, by a cron pattern in UTC
+ * @param schedule which tasks to run by the clock, by a cron pattern in UTC: once each time, however many workers there
+ *   are, and at the start if the time came less than an hour before it
  */
 export function startJobs({
   url,
@@ -74,7 +77,9 @@ export function startJobs({
         pgPool: pool,
         concurrency,
         taskList,
-        parsedCronItems: parseCronItems(schedule.map((item) => ({ ...item, identifier: item.task }))),
+        parsedCronItems: parseCronItems(
+          schedule.map((item) => ({ ...item, identifier: item.task, options: { backfillPeriod: missedForMs } })),
+        ),
         pollInterval: pollMs,
         noHandleSignals: true,
         logger: silentLogger,

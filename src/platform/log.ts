@@ -3,6 +3,7 @@ import { pino, type DestinationStream } from 'pino'
 /** Every event the service logs: its level, and what it tells an operator. The README's table is compared with this. */
 export const logEvents = {
   'service.started': { level: 'info', meaning: 'The API listens.' },
+  'ops.started': { level: 'info', meaning: 'The internal listener, with the metrics, listens.' },
   'service.stopping': { level: 'info', meaning: 'A signal came; requests in flight are finished.' },
   'service.stopped': { level: 'info', meaning: 'All connections are closed.' },
   'migrations.done': { level: 'info', meaning: 'The database schema is up to date; `count` migrations ran.' },
@@ -14,7 +15,10 @@ export const logEvents = {
     meaning: 'Redis has an eviction policy other than `noeviction`: a full Redis would sign people out.',
   },
   'store.failed': { level: 'error', meaning: 'A store answered with an error; the caller was told 503.' },
-  'request.done': { level: 'debug', meaning: 'A request was answered.' },
+  'request.done': {
+    level: 'debug',
+    meaning: 'A request was answered; `code` and `reason` are those of the problem it was told.',
+  },
   'request.failed': { level: 'error', meaning: 'A defect: a request ended in 500.' },
   'account.registered': { level: 'info', meaning: 'Somebody registered.' },
   'registration.refused': {
@@ -27,6 +31,15 @@ export const logEvents = {
   'account.deleted': { level: 'info', meaning: 'Somebody deleted their account.' },
   'password.changed': { level: 'info', meaning: 'Somebody changed their password; their other sessions ended.' },
   'password.reset': { level: 'info', meaning: 'Somebody reset their password; all their sessions ended.' },
+  'password.rehashed': {
+    level: 'info',
+    meaning: 'A login replaced a hash that was cheaper or of another kind by one of today’s.',
+  },
+  'password.rehash_failed': {
+    level: 'warn',
+    meaning:
+      'A login succeeded, and its outdated hash could not be replaced, `code` tells why; the next one tries again.',
+  },
   'email.verified': { level: 'info', meaning: 'Somebody confirmed their e-mail address.' },
   'login.succeeded': { level: 'info', meaning: 'A session was opened with a password.' },
   'login.failed': { level: 'info', meaning: 'A login was refused; `reason` tells why, the caller was not told.' },
@@ -65,6 +78,10 @@ export const logEvents = {
     level: 'error',
     meaning:
       'The connection that tells of changed settings and service clients broke; it is made again, and all is read anew.',
+  },
+  'settings.ignored': {
+    level: 'warn',
+    meaning: 'What is stored for a setting, named in `reason`, is not used: this version does not know or allow it.',
   },
   'audit.lost': {
     level: 'error',

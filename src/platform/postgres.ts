@@ -9,6 +9,8 @@ export interface PostgresOptions {
   poolMax: number
   /** Bound on each single wait: for a place in the pool, a connection, a lock, an answer. */
   timeoutMs: number
+  /** Is told of each statement that was answered or has failed: what it does, in Knex's words, and how long it took. */
+  onQuery?: ((method: string | undefined, durationMs: number) => void) | undefined
 }
 
 /**
@@ -17,7 +19,7 @@ export interface PostgresOptions {
  * The server is told to give up (statement and lock time-outs); for a server that says nothing at all the client gives
  * up a little later, and then drops the connection: what is still to come must not keep the next caller waiting.
  */
-export function openPostgres({ url, poolMax, timeoutMs }: PostgresOptions): Knex {
+export function openPostgres({ url, poolMax, timeoutMs, onQuery }: PostgresOptions): Knex {
   const readTimeoutMs = Math.round(timeoutMs * 1.2)
   const clients = new Map<string, Client>()
   const knex = knexModule({
@@ -52,7 +54,27 @@ export function openPostgres({ url, poolMax, timeoutMs }: PostgresOptions): Knex
   knex.on('query-error', (error: Error, query: { __knexUid: string }) => {
     if (sqlState(error) === undefined) clients.get(query.__knexUid)?.connection.stream.destroy()
   })
+  if (onQuery) timeQueries(knex, onQuery)
   return knex
+}
+
+interface QueryEvent {
+  __knexQueryUid: string
+  method?: string
+}
+
+/** Times every statement, from when it has a connection. */
+function timeQueries(knex: Knex, onQuery: NonNullable<PostgresOptions['onQuery']>): void {
+  const startedAt = new Map<string, number>()
+  const ended = ({ __knexQueryUid: id, method }: QueryEvent) => {
+    const at = startedAt.get(id)
+    if (at === undefined) return
+    startedAt.delete(id)
+    onQuery(method, performance.now() - at)
+  }
+  knex.on('query', ({ __knexQueryUid: id }: QueryEvent) => startedAt.set(id, performance.now()))
+  knex.on('query-response', (_response: unknown, query: QueryEvent) => ended(query))
+  knex.on('query-error', (_error: unknown, query: QueryEvent) => ended(query))
 }
 
 /** Error classes (SQLSTATE, appendix A) that are a defect of ours; all others say that the server cannot do it now. */

@@ -6,6 +6,9 @@ export type { Redis } from 'ioredis'
 
 const retryMaxMs = 500
 
+/** Is told of each command that was answered or has failed, and how long that took. */
+export type OnCommand = (name: string, durationMs: number) => void
+
 /**
  * Connects to one Redis primary, for life: a lost connection is made again, and nobody waits for it for long.
  *
@@ -18,7 +21,17 @@ const retryMaxMs = 500
  *
  * @param url `redis://`, `rediss://`, or `unix:` with the absolute path of a socket
  */
-export function openRedis({ url, timeoutMs, log }: { url: string; timeoutMs: number; log: Log }): Redis {
+export function openRedis({
+  url,
+  timeoutMs,
+  onCommand,
+  log,
+}: {
+  url: string
+  timeoutMs: number
+  onCommand?: OnCommand | undefined
+  log: Log
+}): Redis {
   let cause: string | undefined
   let lost = false
   const options = {
@@ -46,6 +59,7 @@ export function openRedis({ url, timeoutMs, log }: { url: string; timeoutMs: num
   const redis = url.startsWith('unix:')
     ? new Redis({ ...options, path: url.slice('unix:'.length) })
     : new Redis(url, options)
+  if (onCommand) timeCommands(redis, onCommand)
   redis.on('ready', () => {
     redis.options.enableOfflineQueue = true
     lost = false
@@ -60,6 +74,21 @@ export function openRedis({ url, timeoutMs, log }: { url: string; timeoutMs: num
     lost = true
   })
   return redis
+}
+
+/** Times every command, from when it is given to the client; one that waits for a new connection is given twice. */
+function timeCommands(redis: Redis, onCommand: OnCommand): void {
+  const timed = new WeakSet<object>()
+  const send = redis.sendCommand.bind(redis)
+  redis.sendCommand = (command, stream) => {
+    if (!timed.has(command)) {
+      timed.add(command)
+      const startedAt = performance.now()
+      const note = () => onCommand(command.name, performance.now() - startedAt)
+      command.promise.then(note, note)
+    }
+    return send(command, stream)
+  }
 }
 
 /** The system's code for an error, or the first word of what Redis said: never its text. */

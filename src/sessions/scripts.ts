@@ -52,11 +52,19 @@ return found
  * One step, because logins run side by side and the cap holds for all of them together.
  * KEYS  1 sessions:{<user>}
  * ARGV  1 now   2 cap   3 session id   4 session JSON   5 card JSON   6 life of the key (ms)
+ *       7 idle life (ms)   8 absolute life (ms); where they are shorter than what is stored, they count
  * Reply three values a session that was removed: id, reason, JSON
  */
 const open = `${putCard}
 local key, now, cap = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local idle_life, absolute_life = tonumber(ARGV[7]), tonumber(ARGV[8])
 local removed, open = {}, {}
+local function is_whole(session)
+  for _, name in ipairs({ 'created_at', 'refreshed_at', 'expires_at', 'idle_expires_at' }) do
+    if type(session[name]) ~= 'number' then return false end
+  end
+  return true
+end
 local function remove(id, reason, json)
   redis.call('HDEL', key, id)
   removed[#removed + 1], removed[#removed + 2], removed[#removed + 3] = id, reason, json
@@ -66,11 +74,11 @@ for i = 1, #held, 2 do
   local id, json = held[i], held[i + 1]
   if id ~= 'user' then
     local ok, session = pcall(cjson.decode, json)
-    if not ok or type(session) ~= 'table' or type(session.expires_at) ~= 'number' or type(session.idle_expires_at) ~= 'number' then
+    if not ok or type(session) ~= 'table' or not is_whole(session) then
       remove(id, 'revoked', json)
-    elseif now >= session.expires_at then
+    elseif now >= math.min(session.expires_at, session.created_at + absolute_life) then
       remove(id, 'expired', json)
-    elseif now >= session.idle_expires_at then
+    elseif now >= math.min(session.idle_expires_at, session.refreshed_at + idle_life) then
       remove(id, 'idle', json)
     else
       open[#open + 1] = { id = id, json = json, seen = tonumber(session.last_seen_at) or 0 }
@@ -157,6 +165,32 @@ end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `
 
+/**
+ * Draws keys at random, and looks up the session of each that is a refresh pointer.
+ *
+ * It reads only. The keys it touches are not known before, so it needs a single primary, like the look-up.
+ * ARGV  1 how many keys to draw   2 the start of a refresh pointer, `…refresh:`   3 the start of a user's key
+ * Reply the size of the key space, then four values a pointer: digest, user id, session id, session JSON | nil
+ */
+const sample = `
+local found = { redis.call('DBSIZE') }
+for _ = 1, tonumber(ARGV[1]) do
+  local key = redis.call('RANDOMKEY')
+  if key and string.sub(key, 1, #ARGV[2]) == ARGV[2] then
+    local pointer = redis.pcall('GET', key)
+    local slash = type(pointer) == 'string' and string.find(pointer, '/', 1, true)
+    if slash then
+      local user, id = string.sub(pointer, 1, slash - 1), string.sub(pointer, slash + 1)
+      local json = redis.pcall('HGET', ARGV[3] .. user .. '}', id)
+      local n = #found
+      found[n + 1], found[n + 2], found[n + 3] = string.sub(key, #ARGV[2] + 1), user, id
+      found[n + 4] = type(json) == 'string' and json or false
+    end
+  end
+end
+return found
+`
+
 export interface SessionScripts {
   latchkeyLookUp(numberOfKeys: number, ...keysThenStart: string[]): Promise<(string | null)[]>
   latchkeyOpen(key: string, ...values: (string | number)[]): Promise<string[]>
@@ -164,6 +198,7 @@ export interface SessionScripts {
   latchkeyRemove(key: string, ...sessionIds: string[]): Promise<string[]>
   latchkeyCard(key: string, card: string): Promise<number>
   latchkeyTell(key: string, ...values: (string | number)[]): Promise<number>
+  latchkeySample(count: number, refreshStart: string, sessionsStart: string): Promise<[number, ...(string | null)[]]>
 }
 
 /** Teaches a connection the scripts; it runs them by digest and sends them again after SCRIPT FLUSH. */
@@ -174,5 +209,6 @@ export function withScripts(redis: Redis): Redis & SessionScripts {
   redis.defineCommand('latchkeyRemove', { lua: remove, numberOfKeys: 1 })
   redis.defineCommand('latchkeyCard', { lua: card, numberOfKeys: 1 })
   redis.defineCommand('latchkeyTell', { lua: tell, numberOfKeys: 1 })
+  redis.defineCommand('latchkeySample', { lua: sample, numberOfKeys: 0 })
   return redis as Redis & SessionScripts
 }

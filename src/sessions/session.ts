@@ -56,13 +56,56 @@ export interface Previous {
   replay: string
 }
 
+/** How long things live, in milliseconds; asked anew for each operation, since they change while sessions are open. */
+export interface Lives {
+  accessMs: number
+  idleMs: number
+  absoluteMs: number
+  graceMs: number
+  reuseWindowMs: number
+  perUserMax: number
+}
+
+/**
+ * A session with the times that count: each the stored one, or what today's lives make of it, whichever is earlier.
+ *
+ * So a life that was shortened ends open sessions too (CVE-2025-11429), and one that was made longer moves nothing that
+ * is stored. What is stored stays as it is: a life that was shortened by mistake can be put back. Most of the time
+ * nothing was shortened; then it is the same object, since every token check comes here.
+ */
+export function inForce(session: Session, { accessMs, idleMs, absoluteMs, graceMs }: Lives): Session {
+  const { createdAt, refreshedAt, access, previous } = session
+  const expiresAt = Math.min(session.expiresAt, createdAt + absoluteMs)
+  const idleExpiresAt = Math.min(session.idleExpiresAt, refreshedAt + idleMs, expiresAt)
+  const accessExpiresAt = Math.min(access.expiresAt, refreshedAt + accessMs, idleExpiresAt)
+  const graceEndsAt = previous && Math.min(previous.graceEndsAt, refreshedAt + graceMs)
+  const previousExpiresAt =
+    previous && Math.min(previous.accessExpiresAt, previous.accessIssuedAt + accessMs, graceEndsAt!)
+  if (
+    expiresAt === session.expiresAt &&
+    idleExpiresAt === session.idleExpiresAt &&
+    accessExpiresAt === access.expiresAt &&
+    graceEndsAt === (previous && previous.graceEndsAt) &&
+    previousExpiresAt === (previous && previous.accessExpiresAt)
+  )
+    return session
+  return {
+    ...session,
+    expiresAt,
+    idleExpiresAt,
+    access: { ...access, expiresAt: accessExpiresAt },
+    previous: previous && { ...previous, graceEndsAt: graceEndsAt!, accessExpiresAt: previousExpiresAt! },
+  }
+}
+
 /** With when the token was issued and when it expires. */
 export type AccessVerdict =
   { kind: 'live'; issuedAt: number; expiresAt: number } | { kind: 'dead'; reason: 'expired' | 'idle' }
 
 /** Whether an access token that points to this session opens anything now. */
-export function judgeAccess(session: Session, accessDigest: string, now: number): AccessVerdict {
-  const lapse = lapseOf(session, now)
+export function judgeAccess(stored: Session, accessDigest: string, lives: Lives, now: number): AccessVerdict {
+  const session = inForce(stored, lives)
+  const lapse = lapseAt(session, now)
   if (lapse) return { kind: 'dead', reason: lapse }
   const { access, previous } = session
   if (accessDigest === access.digest && now < access.expiresAt)
@@ -84,8 +127,9 @@ export type RefreshVerdict =
  * The direct predecessor within its grace window is a retry: its successor, being the live one, has not been used.
  * Every other spent token is reuse (RFC 9700 §4.14.2). Reuse stays reuse: no later state of a session makes it a retry.
  */
-export function judgeRefresh(session: Session, refreshDigest: string, now: number): RefreshVerdict {
-  const lapse = lapseOf(session, now)
+export function judgeRefresh(stored: Session, refreshDigest: string, lives: Lives, now: number): RefreshVerdict {
+  const session = inForce(stored, lives)
+  const lapse = lapseAt(session, now)
   if (lapse) return { kind: 'dead', reason: lapse }
   if (refreshDigest === session.refreshDigest) return { kind: 'live' }
   const { previous } = session
@@ -95,9 +139,13 @@ export function judgeRefresh(session: Session, refreshDigest: string, now: numbe
 }
 
 /** Why a session has come to its end by itself, or null while it has not. */
-export function lapseOf(session: Session, now: number): 'expired' | 'idle' | null {
-  if (now >= session.expiresAt) return 'expired'
-  if (now >= session.idleExpiresAt) return 'idle'
+export function lapseOf(stored: Session, lives: Lives, now: number): 'expired' | 'idle' | null {
+  return lapseAt(inForce(stored, lives), now)
+}
+
+function lapseAt({ expiresAt, idleExpiresAt }: Session, now: number): 'expired' | 'idle' | null {
+  if (now >= expiresAt) return 'expired'
+  if (now >= idleExpiresAt) return 'idle'
   return null
 }
 
@@ -151,7 +199,7 @@ export function decodeSession(userId: string, id: string, json: string): Session
       previous: stored.previous
         ? {
             accessDigest: stored.previous.access,
-            accessIssuedAt: stored.previous.access_issued_at ?? stored.created_at,
+            accessIssuedAt: stored.previous.access_issued_at,
             accessExpiresAt: stored.previous.access_expires_at,
             refreshDigest: stored.previous.refresh,
             graceEndsAt: stored.previous.grace_ends_at,
@@ -193,8 +241,7 @@ interface StoredSession {
   refresh: string
   previous?: {
     access: string
-    /** Missing in what an older version wrote. */
-    access_issued_at?: number
+    access_issued_at: number
     access_expires_at: number
     refresh: string
     grace_ends_at: number

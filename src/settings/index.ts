@@ -1,122 +1,204 @@
-/**
- * What may be tuned while lives are at stake, with bounds. Names carry their unit; `SETTING_<NAME>` gives the value.
- */
-export const settingDefinitions = {
-  access_token_ttl_seconds: {
-    initial: 900,
-    min: 1,
-    max: 86_400,
-    meaning: 'How long an access token lives.',
-  },
-  session_idle_ttl_seconds: {
-    initial: 604_800,
-    min: 1,
-    max: 31_536_000,
-    meaning: 'How long a session lives after its last refresh.',
-  },
-  session_absolute_ttl_seconds: {
-    initial: 2_592_000,
-    min: 1,
-    max: 31_536_000,
-    meaning: 'How long a session lives in all; nothing moves it.',
-  },
-  refresh_grace_seconds: {
-    initial: 30,
-    min: 0,
-    max: 300,
-    meaning: 'How long a retried refresh gets the same pair again; 0 switches that off.',
-  },
-  refresh_reuse_window_seconds: {
-    initial: 86_400,
-    min: 300,
-    max: 604_800,
-    meaning: 'How long a spent refresh token is remembered, so that its reuse ends the session.',
-  },
-  sessions_per_user_max: {
-    initial: 50,
-    min: 1,
-    max: 1_000,
-    meaning: 'How many sessions one person may have; a further login ends the one unused for longest.',
-  },
-  reset_token_ttl_seconds: {
-    initial: 1_800,
-    min: 300,
-    max: 3_600,
-    meaning: 'How long the link in a reset mail works.',
-  },
-  verification_token_ttl_seconds: {
-    initial: 86_400,
-    min: 3_600,
-    max: 86_400,
-    meaning: 'How long the link that confirms an address works.',
-  },
-  password_min_length: {
-    initial: 8,
-    min: 8,
-    max: 64,
-    meaning: 'The fewest characters (code points) of a new password; 15 is recommended.',
-  },
-  wrong_passwords_max: {
-    initial: 10,
-    min: 1,
-    max: 100,
-    meaning: 'How many wrong passwords one account takes in a window; then none is checked until it ends.',
-  },
-  wrong_passwords_window_seconds: {
-    initial: 900,
-    min: 1,
-    max: 86_400,
-    meaning: 'How long the window of wrong passwords is, from the first one.',
-  },
-  logins_per_address_max: {
-    initial: 30,
-    min: 1,
-    max: 1_000_000,
-    meaning: 'How many logins, right or wrong, one client address may try in a window.',
-  },
-  logins_per_address_window_seconds: {
-    initial: 60,
-    min: 1,
-    max: 86_400,
-    meaning: 'How long the window of logins is.',
-  },
-  registrations_per_address_max: {
-    initial: 20,
-    min: 1,
-    max: 1_000_000,
-    meaning: 'How many registrations one client address may try in a window.',
-  },
-  registrations_per_address_window_seconds: {
-    initial: 3_600,
-    min: 1,
-    max: 86_400,
-    meaning: 'How long the window of registrations is.',
-  },
-  wrong_tokens_per_address_max: {
-    initial: 100,
-    min: 1,
-    max: 1_000_000,
-    meaning: 'How many tokens that are not known one client address may send in a window; good ones are not counted.',
-  },
-  wrong_tokens_per_address_window_seconds: {
-    initial: 60,
-    min: 1,
-    max: 86_400,
-    meaning: 'How long the window of wrong tokens is.',
-  },
-  mails_per_person_max: {
-    initial: 5,
-    min: 1,
-    max: 1_000,
-    meaning: 'How many mails that anybody can ask for are sent to one person in a window.',
-  },
-  mails_per_person_window_seconds: {
-    initial: 3_600,
-    min: 1,
-    max: 86_400,
-    meaning: 'How long the window of mails is.',
-  },
-} as const satisfies Record<string, { initial: number; min: number; max: number; meaning: string }>
+import { AppError, type Fault } from '../errors.ts'
+import { announce } from '../platform/bulletin.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Log } from '../platform/log.ts'
+import { fromPostgres, type Knex } from '../platform/postgres.ts'
+import {
+  demandOf,
+  isSettingName,
+  isValueOf,
+  settingDefinitions,
+  settingNames,
+  type SettingName,
+  type Settings,
+  type SettingValue,
+} from './definitions.ts'
 
-export type SettingName = keyof typeof settingDefinitions
-export type Settings = Readonly<Record<SettingName, number>>
+export {
+  demandOf,
+  isSettingName,
+  settingDefinitions,
+  settingNames,
+  type SettingName,
+  type Settings,
+  type SettingValue,
+} from './definitions.ts'
+
+/** A setting with what holds now, and what is to be known for changing it. */
+export interface SettingRecord {
+  name: SettingName
+  type: 'integer' | 'boolean'
+  /** What holds. */
+  value: SettingValue
+  /** What holds where nothing was stored: the default, or what the environment says. */
+  startValue: SettingValue
+  /** Both included; null for a boolean. */
+  bounds: { min: number; max: number } | null
+  meaning: string
+  /** null: the start value holds. */
+  changedAt: Date | null
+  /** The account of who changed it; null for an operator at the command line, too. */
+  changedBy: string | null
+}
+
+/** What became of one setting. null stands for the start value. */
+export interface SettingChange {
+  name: SettingName
+  from: SettingValue | null
+  to: SettingValue | null
+}
+
+interface SettingRow {
+  name: string
+  value: unknown
+  changed_at: Date
+  changed_by: string | null
+}
+
+interface UsableRow extends SettingRow {
+  name: SettingName
+  value: SettingValue
+}
+
+/**
+ * The settings: start values from the environment, and what was changed while the service runs, in PostgreSQL.
+ *
+ * Each process keeps a copy, so that asking costs nothing; the bulletin has it read again when somebody changes one.
+ *
+ * @param startValues what holds for a setting that was never changed
+ * @param record writes a change down in its transaction, with who made it
+ */
+export function createSettings<By extends { id: string | null }>({
+  knex,
+  startValues,
+  clock,
+  log,
+  record,
+}: {
+  knex: Knex
+  startValues: Settings
+  clock: Clock
+  log: Log
+  record: (trx: Knex, change: SettingChange, by: By) => Promise<void>
+}) {
+  let inForce: Settings = startValues
+  let readingsBegun = 0
+  let newestShown = 0
+  let ignored = new Set<string>()
+
+  /**
+   * Reads what is stored, and keeps it as what holds now, unless a reading that began later was faster.
+   *
+   * @throws AppError `unavailable` when PostgreSQL does not answer
+   */
+  async function read(): Promise<Map<SettingName, UsableRow>> {
+    const reading = ++readingsBegun
+    const rows = await fromPostgres(knex<SettingRow>('settings').select())
+    const usable = usableRows(rows)
+    if (reading > newestShown) {
+      newestShown = reading
+      inForce = { ...startValues, ...Object.fromEntries([...usable].map(([name, { value }]) => [name, value])) }
+      tellIgnored(rows.filter(({ name }) => !usable.has(name as SettingName)))
+    }
+    return usable
+  }
+
+  /** Logs each stored value that is not used, once. */
+  function tellIgnored(rows: SettingRow[]): void {
+    const known = ignored
+    ignored = new Set(rows.map(({ name, value }) => JSON.stringify([name, value])))
+    for (const { name, value } of rows)
+      if (!known.has(JSON.stringify([name, value]))) log('settings.ignored', { reason: name })
+  }
+
+  /** What holds now, as far as this process knows. Asks nobody; to be asked anew for each use. */
+  function current(): Settings {
+    return inForce
+  }
+
+  /** Reads the settings anew, when somebody has changed one. @throws AppError `unavailable` */
+  async function reread(): Promise<void> {
+    await read()
+  }
+
+  /** Every setting, as PostgreSQL has it now. @throws AppError `unavailable` */
+  async function list(): Promise<SettingRecord[]> {
+    const stored = await read()
+    return settingNames.map((name) => {
+      const definition = settingDefinitions[name]
+      const row = stored.get(name)
+      return {
+        name,
+        type: definition.type,
+        value: row?.value ?? startValues[name],
+        startValue: startValues[name],
+        bounds: definition.type === 'integer' ? { min: definition.min, max: definition.max } : null,
+        meaning: definition.meaning,
+        changedAt: row?.changed_at ?? null,
+        changedBy: row?.changed_by ?? null,
+      }
+    })
+  }
+
+  /**
+   * Changes settings, all that are named or none, and returns them all as they are then.
+   *
+   * One change waits for another, so that each records what it has really replaced. This process goes by the new values
+   * when it returns, every other one within a second. What is so already is neither written nor recorded.
+   *
+   * @param changes by name; null goes back to the start value
+   * @throws AppError `validation-failed` with a fault for each name that is none and each value that is not of the type
+   *   or out of bounds; `unavailable` when PostgreSQL does not answer, and then repeating it is harmless
+   */
+  async function change(changes: Readonly<Record<string, unknown>>, by: By): Promise<SettingRecord[]> {
+    const asked = checked(changes)
+    await fromPostgres(
+      knex.transaction(async (trx) => {
+        await trx.raw('lock table settings in share row exclusive mode')
+        const rows = await trx<SettingRow>('settings').select()
+        const before = usableRows(rows)
+        let isChanged = false
+        for (const [name, to] of asked) {
+          const from = before.get(name)?.value ?? null
+          const isSo = to === null ? !rows.some((row) => row.name === name) : from === to
+          if (isSo) continue
+          await write(trx, name, to, by.id)
+          await record(trx, { name, from, to }, by)
+          isChanged = true
+        }
+        if (isChanged) await announce(trx, 'settings')
+      }),
+    )
+    return list()
+  }
+
+  async function write(trx: Knex, name: SettingName, value: SettingValue | null, changedBy: string | null) {
+    const table = trx<SettingRow>('settings')
+    if (value === null) await table.where({ name }).delete()
+    else
+      await table
+        .insert({ name, value: JSON.stringify(value), changed_at: new Date(clock.now()), changed_by: changedBy })
+        .onConflict('name')
+        .merge()
+  }
+
+  return { current, reread, list, change }
+}
+
+/** The rows that this version can use, by the name of their setting. */
+function usableRows(rows: SettingRow[]): Map<SettingName, UsableRow> {
+  const isUsable = (row: SettingRow): row is UsableRow => isSettingName(row.name) && isValueOf(row.name, row.value)
+  return new Map(rows.filter(isUsable).map((row) => [row.name, row]))
+}
+
+/** @throws AppError `validation-failed`, with all that is wrong */
+function checked(changes: Readonly<Record<string, unknown>>): [SettingName, SettingValue | null][] {
+  const asked: [SettingName, SettingValue | null][] = []
+  const faults: Fault[] = []
+  for (const [name, value] of Object.entries(changes))
+    if (!isSettingName(name)) faults.push({ member: name, detail: 'is no setting' })
+    else if (value === null || isValueOf(name, value)) asked.push([name, value])
+    else faults.push({ member: name, detail: demandOf(name) })
+  if (faults.length > 0) throw new AppError('validation-failed', { faults })
+  return asked
+}

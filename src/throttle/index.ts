@@ -1,6 +1,5 @@
 import { RateLimiterRedis } from 'rate-limiter-flexible'
 import { AppError } from '../errors.ts'
-import type { Log } from '../platform/log.ts'
 import { fromRedis, type Redis } from '../platform/redis.ts'
 import type { Rule, RuleName } from './rules.ts'
 import { keyOf, type Subject } from './subject.ts'
@@ -20,17 +19,18 @@ export const keyStart = (prefix: string) => `${prefix}limit`
  * is kept in memory, and there is no fallback: every method throws AppError `unavailable` when Redis cannot say.
  *
  * @param rules asked anew for each operation, so that a limit may change at any time
+ * @param onReached told once a window, when the last point of it is spent; must not throw
  */
 export function createThrottle({
   redis,
   prefix,
   rules,
-  log,
+  onReached,
 }: {
   redis: Redis
   prefix: string
   rules: () => Readonly<Record<RuleName, Rule>>
-  log: Log
+  onReached: (rule: RuleName, subject: Subject) => Promise<void>
 }) {
   // The library counts and keeps the windows; what is too much is decided here. Its own limits are not used.
   const counter = new RateLimiterRedis({ storeClient: redis, keyPrefix: keyStart(prefix), points: 1, duration: 1 })
@@ -40,8 +40,7 @@ export function createThrottle({
     const { points, windowSeconds } = rules()[rule]
     const options = { customDuration: windowSeconds }
     const spent = spentOf(await fromRedis(counter.penalty(`${rule}:${keyOf(subject)}`, 1, options)))
-    if (spent.points === points)
-      log('limit.reached', { reason: rule, ...('userId' in subject && { user_id: subject.userId }) })
+    if (spent.points === points) await onReached(rule, subject)
     return spent
   }
 

@@ -3,8 +3,9 @@ import { expect } from 'chai'
 import knexModule, { type Knex } from 'knex'
 import { migrationSource } from '../../migrations/index.ts'
 import { migrate } from '../../src/platform/migrate.ts'
+import { settingNames } from '../../src/settings/index.ts'
 import { latchkey } from '../support/command-line.ts'
-import { databaseUrl } from '../support/stores.ts'
+import { databaseUrl, ownDatabase } from '../support/stores.ts'
 
 describe('latchkey mail', function () {
   this.timeout(60_000)
@@ -77,7 +78,7 @@ describe('latchkey mail', function () {
 
   it('says so when PostgreSQL is away, or the environment is not usable', async () => {
     const away = await latchkey(['mail', 'list'], { DATABASE_URL: 'postgres://127.0.0.1:1/none' })
-    expect(away.code).to.equal(1)
+    expect(away.code).to.equal(3)
     expect(away.errors).to.match(/^PostgreSQL does not answer/)
 
     const unusable = await latchkey(['mail', 'list'], { DATABASE_URL: '' })
@@ -127,9 +128,116 @@ describe('latchkey clients', function () {
         errors: 'There is no client with this id.\n',
       })
     expect(await latchkey(['clients', 'create', '--name', ' '])).to.deep.equal({
-      code: 1,
+      code: 2,
       out: '',
-      errors: 'The name must be 1 to 100 printable characters.\n',
+      errors: 'name must be 1 to 100 printable characters.\n',
     })
+  })
+})
+
+describe('latchkey settings', function () {
+  this.timeout(120_000)
+  let database: Awaited<ReturnType<typeof ownDatabase>>
+  let knex: Knex
+  const settings = (...args: string[]) => latchkey(['settings', ...args], { DATABASE_URL: database.url })
+
+  before(async () => {
+    database = await ownDatabase()
+    await migrate(database.url, migrationSource)
+    knex = knexModule({ client: 'pg', connection: database.url, pool: { min: 0, max: 1 } })
+  })
+  after(async () => {
+    await knex.destroy()
+    await database.drop()
+  })
+
+  it('changes one, shows it, and puts it back, with an audit event for each change', async () => {
+    expect(await settings('get', 'refresh_grace_seconds')).to.include({ code: 0, out: '30\n' })
+
+    expect(await settings('set', 'refresh_grace_seconds', '5')).to.deep.equal({
+      code: 0,
+      out: 'refresh_grace_seconds is 5 now.\n',
+      errors: '',
+    })
+    expect(await settings('get', 'refresh_grace_seconds')).to.include({ out: '5\n' })
+    expect(await settings('set', 'sign_in_notices', 'false')).to.include({ out: 'sign_in_notices is false now.\n' })
+    expect(await settings('unset', 'refresh_grace_seconds')).to.include({
+      code: 0,
+      out: 'refresh_grace_seconds is 30 now.\n',
+    })
+
+    expect(await knex('audit_events').select('event', 'actor', 'actor_id', 'detail').orderBy('id')).to.deep.equal(
+      [
+        { name: 'refresh_grace_seconds', from: null, to: 5 },
+        { name: 'sign_in_notices', from: null, to: false },
+        { name: 'refresh_grace_seconds', from: 5, to: null },
+      ].map((detail) => ({ event: 'setting.changed', actor: 'operator', actor_id: null, detail })),
+    )
+  })
+
+  it('lists them all, one a line, with value, start value, bounds and meaning', async () => {
+    const { code, out } = await settings('list')
+
+    expect(code).to.equal(0)
+    const rows = out.trim().split('\n')
+    expect(rows).to.have.length(settingNames.length)
+    expect(rows[0]!.split('\t')).to.deep.equal([
+      'access_token_ttl_seconds',
+      '900',
+      '900',
+      '1 to 86400',
+      '',
+      'How long an access token lives.',
+    ])
+  })
+
+  it('lists and shows them as JSON for scripts', async () => {
+    await settings('set', 'password_min_length', '15')
+
+    const [listed, shown] = await Promise.all([
+      settings('list', '--json'),
+      settings('get', 'password_min_length', '--json'),
+    ])
+
+    const all = listed.out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { name: string; changed_at: string })
+    const one = all.find(({ name }) => name === 'password_min_length')!
+    expect(one).to.deep.include({ type: 'integer', value: 15, start_value: 8, bounds: { min: 8, max: 64 } })
+    expect(Date.parse(one.changed_at)).to.be.closeTo(Date.now(), 60_000)
+    expect(JSON.parse(shown.out)).to.deep.equal(one)
+  })
+
+  it('says what is wrong, with the bounds, and exits with 2', async () => {
+    const refusals = {
+      'refresh_grace_seconds 301': 'refresh_grace_seconds must be a whole number from 0 to 300.\n',
+      'refresh_grace_seconds true': 'refresh_grace_seconds must be a whole number from 0 to 300.\n',
+      'sign_in_notices yes': 'sign_in_notices must be true or false.\n',
+      'no_such_thing 1': 'no_such_thing is no setting.\n',
+    }
+    for (const [words, errors] of Object.entries(refusals))
+      expect(await settings('set', ...words.split(' ')), words).to.deep.equal({ code: 2, out: '', errors })
+    for (const word of ['get', 'unset'])
+      expect(await settings(word, 'no_such_thing')).to.deep.equal({
+        code: 2,
+        out: '',
+        errors: 'no_such_thing is no setting.\n',
+      })
+    for (const words of [['set', 'refresh_grace_seconds'], ['nonsense'], ['list', '--nonsense']]) {
+      const { code, errors } = await settings(...words)
+      expect(code, words.join(' ')).to.equal(2)
+      expect(errors).to.match(/error: |Usage: /)
+    }
+    expect((await settings('--help')).code).to.equal(0)
+  })
+
+  it('says so when PostgreSQL is away, and exits with 3', async () => {
+    const away = { DATABASE_URL: 'postgres://127.0.0.1:1/none' }
+    for (const words of [['list'], ['get', 'sign_in_notices'], ['set', 'sign_in_notices', 'true']]) {
+      const { code, out, errors } = await latchkey(['settings', ...words], away)
+      expect({ code, out }).to.deep.equal({ code: 3, out: '' })
+      expect(errors).to.match(/^PostgreSQL does not answer/)
+    }
   })
 })

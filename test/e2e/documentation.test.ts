@@ -3,16 +3,14 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { randomUUID } from 'node:crypto'
-import { pathToFileURL } from 'node:url'
 import { expect } from 'chai'
 import knexModule, { type Knex } from 'knex'
 import type { Redis } from 'ioredis'
-import type { MailCatcher } from '../../dev/mail.ts'
 import { discard, provide, startRedis, stateDir, type Service } from '../../dev/stores.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import type { MailKind } from '../../src/mail/index.ts'
 import { createSessions, type Lives } from '../../src/sessions/index.ts'
-import { settingDefinitions } from '../../src/settings/index.ts'
+import { settingDefinitions, type SettingName } from '../../src/settings/index.ts'
 import {
   blocksOf,
   differenceFromShown,
@@ -24,6 +22,7 @@ import {
 } from '../support/documentation.ts'
 import type { Answer, ApiClient, Tokens } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
+import { catchMailsIn } from '../support/mail-catcher.ts'
 import { aPerson, aSession, uniqueEmail, type Someone } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
 import { startSmtp, type SmtpSink } from '../support/smtp.ts'
@@ -156,7 +155,7 @@ describe('what the README says of sessions', () => {
 
   it('holds for how long keys live', async () => {
     const redis = operatorsRedis()
-    const seconds = (name: keyof typeof settingDefinitions) => settingDefinitions[name].initial
+    const seconds = (name: Extract<SettingName, `${string}_seconds`>) => settingDefinitions[name].initial
     const lives: Record<string, number> = {
       sessions: seconds('session_absolute_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
       access: 2 * seconds('access_token_ttl_seconds'),
@@ -385,20 +384,6 @@ async function aFreshMachine(shellName: string): Promise<Machine> {
       fs.rmSync(home, { recursive: true, force: true })
     },
   }
-}
-
-/**
- * Starts the mail catcher of `npm start` as a clone in this folder has it: it writes to the `.data/mail/` beside its own
- * sources, so it is given a copy of them there.
- */
-async function catchMailsIn(home: string): Promise<MailCatcher> {
-  const root = path.resolve(import.meta.dirname, '../..')
-  for (const place of ['package.json', 'dev/mail.ts', 'dev/places.ts'])
-    fs.cpSync(path.join(root, place), path.join(home, place))
-  fs.symlinkSync(path.join(root, 'node_modules'), path.join(home, 'node_modules'))
-  const source = pathToFileURL(path.join(home, 'dev/mail.ts')).href
-  const { startMailCatcher } = (await import(source)) as typeof import('../../dev/mail.ts')
-  return startMailCatcher({ onMail: () => undefined })
 }
 
 /** Notes an ending as the service does when PostgreSQL is away, with the default lives. */

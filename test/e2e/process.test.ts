@@ -1,65 +1,22 @@
-import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
 import { expect } from 'chai'
 import { createClient } from '../support/client.ts'
+import { startProcess, urlOf, type ServiceProcess } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
 import { aPerson } from '../support/people.ts'
-import { wideLimits } from '../support/service.ts'
-import { databaseUrl, keyPrefix, redisUrl } from '../support/stores.ts'
-
-const root = new URL('../..', import.meta.url).pathname
-const command =
-  process.env['LATCHKEY_UNDER_TEST'] === 'build' ? ['dist/src/main.js'] : ['--import', 'tsx', 'src/main.ts']
-
-interface Running {
-  process: ChildProcess
-  output: () => string
-  exitCode: Promise<number | null>
-}
-
-function run(env: Record<string, string>): Running {
-  const child = spawn(process.execPath, command, {
-    cwd: root,
-    env: { PATH: process.env['PATH'], NODE_ENV: 'production', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  return {
-    process: child,
-    output: () => output,
-    exitCode: once(child, 'close').then(([code]) => code as number | null),
-  }
-}
 
 describe('the process', function () {
   this.timeout(30_000)
-  const children: Running[] = []
+  const children: ServiceProcess[] = []
   const start = (env: Record<string, string> = {}) => {
-    const running = run({
-      DATABASE_URL: databaseUrl(),
-      REDIS_URL: redisUrl(),
-      KEY_PREFIX: keyPrefix,
-      PORT: '0',
-      ...wideLimits,
-      ...env,
-    })
+    const running = startProcess(env)
     children.push(running)
     return running
   }
   after(() => {
     for (const { process: child } of children) child.kill('SIGKILL')
   })
-
-  /** The address that the started service logs, once it is ready. */
-  async function urlOf({ output }: Running): Promise<string> {
-    return eventually(async () => {
-      const url = /"address":"([^"]+)"/.exec(output())?.[1]
-      expect((await fetch(`${url}/health/ready`)).status).to.equal(200)
-      return url!
-    }, 20_000)
-  }
 
   it('serves, logs JSON lines, and ends with 0 on SIGTERM', async () => {
     const running = start()

@@ -1,8 +1,11 @@
+import argon2 from 'argon2'
 import { expect } from 'chai'
-import { createPasswords, type Accounts, type Caller, type Passwords } from '../../src/accounts/index.ts'
+import type { Accounts, Caller, Passwords } from '../../src/accounts/index.ts'
+import { AppError } from '../../src/errors.ts'
+import type { Log } from '../../src/platform/log.ts'
 import { createSessions, type Sessions } from '../../src/sessions/index.ts'
 import { client, createGate, lives, openAccounts, refusalOf, type AccountsRoom } from '../support/accounts.ts'
-import { password } from '../support/people.ts'
+import { password, uniqueEmail } from '../support/people.ts'
 import { keyPrefix } from '../support/stores.ts'
 
 describe('a login whose password check is still running', () => {
@@ -29,7 +32,7 @@ describe('a login whose password check is still running', () => {
     const { person, session } = await room.aPerson()
     const login = room.logIn(person.email, password, slow)
     await gate.arrived
-    return { person, login, caller: { userId: person.id, sessionId: session.id } }
+    return { person, login, caller: { userId: person.id, sessionId: session.id, client } }
   }
 
   async function refusalAfterwards(login: Promise<unknown>): Promise<unknown> {
@@ -85,7 +88,7 @@ describe('what PostgreSQL knows to have ended', () => {
   for (const [name, end] of Object.entries(endings))
     it(`gets no new tokens, even if Redis has forgotten a ${name}`, async () => {
       const { person, session, pair } = await room.aPerson()
-      const caller = { userId: person.id, sessionId: session.id }
+      const caller = { userId: person.id, sessionId: session.id, client }
       const key = `${keyPrefix}sessions:{${person.id}}`
       const asBefore = await room.redis.hgetall(key)
       await end(caller)
@@ -141,7 +144,7 @@ describe('what PostgreSQL knows to have ended', () => {
     }
     const { person, session } = await room.aPerson()
 
-    const caller = { userId: person.id, sessionId: session.id }
+    const caller = { userId: person.id, sessionId: session.id, client }
     await room.accountsWith({ sessions: watched }).logOutEverywhere(caller)
 
     expect(seen).to.deep.equal([1])
@@ -187,22 +190,116 @@ describe('a hash that is outdated', () => {
     await room.logIn(person.email)
     expect(await hashOf(person.id)).to.equal(renewed)
   })
+
+  it('is told of in the log when it was replaced, and when it could not be, which fails no login', async () => {
+    const { person } = await room.aPerson()
+    await room.knex('users').where({ id: person.id }).update({ password_hash: django })
+    const logged: unknown[] = []
+    const log: Log = (event, fields) => event.startsWith('password') && logged.push([event, fields])
+    const failing: Passwords = { ...room.passwords, hash: () => Promise.reject(new AppError('unavailable')) }
+
+    await room.logIn(person.email, password, room.accountsWith({ log, passwords: failing }))
+    expect(await hashOf(person.id)).to.equal(django)
+    await room.logIn(person.email, password, room.accountsWith({ log }))
+
+    const user_id = person.id
+    expect(logged).to.deep.equal([
+      ['password.rehash_failed', { user_id, code: 'unavailable' }],
+      ['password.rehashed', { user_id }],
+    ])
+  })
 })
 
-describe('an unknown account', () => {
-  it('costs a check of a hash like any other', async () => {
-    const passwords = createPasswords({ memoryKib: 8192, timeCost: 3, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
-    const hash = await passwords.hash(password)
-    await passwords.verify(null, password)
-    const cpuMsOf = async (passwordHash: string | null) => {
-      const before = process.cpuUsage()
-      for (let i = 0; i < 10; i++) await passwords.verify(passwordHash, 'another one')
-      const { user, system } = process.cpuUsage(before)
-      return (user + system) / 1000
+describe('between the proof of a password and the change it is for', () => {
+  let room: AccountsRoom
+  before(async () => {
+    room = await openAccounts()
+  })
+  after(() => room.close())
+
+  const newPassword = 'a quite different sentence'
+  const cheaper = { type: argon2.argon2id, memoryCost: 1024, timeCost: 1, parallelism: 1 }
+
+  /** Somebody with an outdated hash, and what they may do with their password, stopped when it has been proven. */
+  async function aPersonWhoProves(change: keyof typeof changes) {
+    const someone = await room.aPerson()
+    const { id } = someone.person
+    await room
+      .knex('users')
+      .where({ id })
+      .update({ password_hash: await argon2.hash(password, cheaper) })
+    const gate = createGate()
+    const verify: Passwords['verify'] = async (hash, text) => {
+      const right = await room.passwords.verify(hash, text)
+      await gate.pass()
+      return right
     }
+    const caller = { userId: id, sessionId: someone.session.id, client }
+    const changing = changes[change](room.accountsWith({ passwords: { ...room.passwords, verify } }), caller)
+    await gate.arrived
+    return { ...someone, caller, changing, goOn: gate.open }
+  }
 
-    const [known, unknown] = [await cpuMsOf(hash), await cpuMsOf(null)]
+  const changes = {
+    'a password change': (accounts: Accounts, caller: Caller) =>
+      accounts.changePassword(caller, { currentPassword: password, newPassword }),
+    'a deletion': (accounts: Accounts, caller: Caller) => accounts.remove(caller, password),
+    'a change of the address': (accounts: Accounts, caller: Caller) =>
+      accounts.change(caller, { email: uniqueEmail(), currentPassword: password }),
+  }
+  const stored = (id: string) => room.knex('users').where({ id }).first()
 
-    expect(unknown, `known: ${known} ms`).to.be.greaterThan(known / 3)
+  for (const change of Object.keys(changes) as (keyof typeof changes)[]) {
+    it(`a login may replace an outdated hash, and ${change} goes through`, async () => {
+      const { person, changing, goOn } = await aPersonWhoProves(change)
+      const before = await stored(person.id)
+      await room.logIn(person.email)
+      expect((await stored(person.id)).password_hash).to.not.equal(before.password_hash)
+      goOn()
+
+      await changing
+    })
+
+    it(`another password refuses ${change}, by the same session as wrong`, async () => {
+      const { person, caller, changing, goOn } = await aPersonWhoProves(change)
+      await room.accounts.changePassword(caller, { currentPassword: password, newPassword: 'one of another' })
+      const before = await stored(person.id)
+      goOn()
+
+      expect(await refusalOf(changing)).to.include({ code: 'wrong-password' })
+      expect(await stored(person.id)).to.deep.equal(before)
+    })
+
+    it(`an end of the session refuses ${change}, and nothing has changed`, async () => {
+      const { person, caller, changing, goOn } = await aPersonWhoProves(change)
+      await room.accounts.logOutEverywhere(caller)
+      const before = await stored(person.id)
+      goOn()
+
+      expect(await refusalOf(changing)).to.include({ code: 'invalid-token', reason: 'logged-out-everywhere' })
+      expect(await stored(person.id)).to.deep.equal(before)
+    })
+  }
+
+  it('of two password changes that have proven the same one, the first counts', async () => {
+    const { person, changing, goOn } = await aPersonWhoProves('a password change')
+    const other = await room.logIn(person.email)
+    const otherCaller = { userId: person.id, sessionId: other.session.id, client }
+    const gate = createGate()
+    const verify: Passwords['verify'] = async (hash, text) => {
+      const right = await room.passwords.verify(hash, text)
+      await gate.pass()
+      return right
+    }
+    const second = room
+      .accountsWith({ passwords: { ...room.passwords, verify } })
+      .changePassword(otherCaller, { currentPassword: password, newPassword: 'one of another' })
+    await gate.arrived
+    goOn()
+    await changing
+    gate.open()
+
+    expect(await refusalOf(second)).to.include({ code: 'invalid-token', reason: 'password-changed' })
+    expect((await room.logIn(person.email, newPassword)).person.id).to.equal(person.id)
   })
 })

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { consequences } from '../../src/accounts/consequences.ts'
 import type { SignedIn } from '../../src/accounts/index.ts'
 import type { Sessions } from '../../src/sessions/index.ts'
-import { client, createGate, openAccounts, refusalOf, type AccountsRoom } from '../support/accounts.ts'
+import { client, createGate, openAccounts, operator, refusalOf, type AccountsRoom } from '../support/accounts.ts'
 import { eventually } from '../support/eventually.ts'
 import { ownPostgres, ownRedis, type OwnPostgres, type OwnRedis } from '../support/own-stores.ts'
 import { password } from '../support/people.ts'
@@ -33,8 +33,8 @@ describe('administration', () => {
     (await room.knex('mails').where({ user_id: person.id }).whereNot({ kind: 'verify-email' })).map(({ kind }) => kind)
 
   const doors = {
-    disable: ({ person }: SignedIn) => room.accounts.disable(person.id),
-    'role-change': ({ person }: SignedIn) => room.accounts.changeRole(person.id, 'admin'),
+    disable: ({ person }: SignedIn) => room.accounts.disable(person.id, operator),
+    'role-change': ({ person }: SignedIn) => room.accounts.changeRole(person.id, 'admin', operator),
   }
   for (const [event, happen] of Object.entries(doors)) {
     const { thisSession, otherSessions, oneTimeTokens, notice, reason } = consequences[event as keyof typeof doors]
@@ -98,8 +98,8 @@ describe('administration', () => {
         })
         const login = room.logIn(someone.person.email, password, slow)
         await gate.arrived
-        await room.accounts.disable(someone.person.id)
-        if (isEnabled) await room.accounts.enable(someone.person.id)
+        await room.accounts.disable(someone.person.id, operator)
+        if (isEnabled) await room.accounts.enable(someone.person.id, operator)
         gate.open()
 
         expect(await refusalOf(login)).to.include({ code: 'invalid-credentials' })
@@ -122,7 +122,7 @@ describe('administration', () => {
       })
       const login = room.logIn(someone.person.email, password, slow)
       await gate.arrived
-      await room.accounts.disable(someone.person.id)
+      await room.accounts.disable(someone.person.id, operator)
       gate.open()
 
       expect(await refusalOf(login)).to.include({ code: 'invalid-credentials' })
@@ -145,7 +145,7 @@ describe('administration', () => {
         },
       })
 
-      await watched.disable(someone.person.id)
+      await watched.disable(someone.person.id, operator)
 
       expect(await room.sessions.check(opened[0]!.pair.accessToken)).to.include({ kind: 'ended', reason: 'disabled' })
       expect(await openSessionsOf(someone)).to.deep.equal([])
@@ -161,7 +161,7 @@ describe('administration', () => {
       const slow = room.accountsWith({ sessions: { ...room.sessions, refresh } })
       const refreshed = slow.refresh(someone.pair.refreshToken, client)
       await gate.arrived
-      await room.accounts.disable(someone.person.id)
+      await room.accounts.disable(someone.person.id, operator)
       gate.open()
 
       expect(await refusalOf(refreshed)).to.include({ code: 'invalid-refresh-token', reason: 'ended' })
@@ -174,7 +174,7 @@ describe('administration', () => {
         const outcomes = await Promise.allSettled([
           room.accounts.refresh(someone.pair.refreshToken, client),
           secondSession(someone),
-          room.accounts.disable(someone.person.id),
+          room.accounts.disable(someone.person.id, operator),
           room.accounts.refresh(someone.pair.refreshToken, client),
           secondSession(someone),
         ])
@@ -191,14 +191,14 @@ describe('administration', () => {
       const someone = await room.aPerson()
       const email = someone.person.email
       const resetToken = (await mintedReset(someone))!
-      const caller = { userId: someone.person.id, sessionId: someone.session.id }
+      const caller = { userId: someone.person.id, sessionId: someone.session.id, client }
       await room.accounts.change(caller, { email: `new-${email}`, currentPassword: password })
       const key = `${keyPrefix}sessions:{${someone.person.id}}`
       const asBefore = await room.redis.hgetall(key)
-      await room.accounts.disable(someone.person.id)
+      await room.accounts.disable(someone.person.id, operator)
       expect(await refusalOf(room.logIn(email))).to.include({ code: 'invalid-credentials' })
 
-      const enabled = await room.accounts.enable(someone.person.id)
+      const enabled = await room.accounts.enable(someone.person.id, operator)
 
       expect(enabled).to.include({ disabledAt: null, pendingEmail: null })
       expect(await openSessionsOf(someone)).to.deep.equal([])
@@ -212,10 +212,10 @@ describe('administration', () => {
 
     it('is disabled since the first time, and ends what is open each time', async () => {
       const { person } = await room.aPerson()
-      const first = await room.accounts.disable(person.id)
+      const first = await room.accounts.disable(person.id, operator)
       room.clock.pass({ minutes: 1 })
 
-      const second = await room.accounts.disable(person.id)
+      const second = await room.accounts.disable(person.id, operator)
 
       expect(second.disabledAt).to.deep.equal(first.disabledAt)
       expect(second.sessionEpoch).to.be.greaterThan(first.sessionEpoch)
@@ -235,7 +235,7 @@ describe('administration', () => {
         .refresh(someone.pair.refreshToken, client)
       await gate.arrived
 
-      const changed = await room.accounts.changeRole(someone.person.id, 'admin')
+      const changed = await room.accounts.changeRole(someone.person.id, 'admin', operator)
 
       expect(changed.role).to.equal('admin')
       const roleNow = async (accessToken: string) => {
@@ -250,8 +250,8 @@ describe('administration', () => {
 
   it('finds nobody under an id that nobody has', async () => {
     const { disable, enable, changeRole } = room.accounts
-    for (const attempt of [disable, enable, (id: string) => changeRole(id, 'admin')])
-      expect(await refusalOf(attempt(randomUUID()))).to.include({ code: 'not-found' })
+    for (const attempt of [disable, enable, (id: string, by: typeof operator) => changeRole(id, 'admin', by)])
+      expect(await refusalOf(attempt(randomUUID(), operator))).to.include({ code: 'not-found' })
   })
 })
 
@@ -277,7 +277,7 @@ describe('disabling an account with a store away', function () {
       const away = store === 'Redis' ? redis : postgres
       await away.kill()
 
-      const refused = await refusalOf(room.accounts.disable(someone.person.id))
+      const refused = await refusalOf(room.accounts.disable(someone.person.id, operator))
 
       expect(refused).to.include({ code: 'unavailable' })
       await away.start()
@@ -286,7 +286,7 @@ describe('disabling an account with a store away', function () {
       )
       const stored = await eventually(() => room.knex('users').where({ id: someone.person.id }).first())
       expect(stored).to.include({ disabled_at: null, session_epoch: 0 })
-      expect((await room.accounts.disable(someone.person.id)).disabledAt).to.not.equal(null)
+      expect((await room.accounts.disable(someone.person.id, operator)).disabledAt).to.not.equal(null)
       expect(await room.sessions.check(someone.pair.accessToken)).to.include({ kind: 'ended', reason: 'disabled' })
     })
 
@@ -303,9 +303,9 @@ describe('disabling an account with a store away', function () {
       },
     })
 
-    expect(await refusalOf(losing.disable(someone.person.id))).to.include({ code: 'unavailable' })
+    expect(await refusalOf(losing.disable(someone.person.id, operator))).to.include({ code: 'unavailable' })
     await redis.start()
-    const disabled = await eventually(() => room.accounts.disable(someone.person.id))
+    const disabled = await eventually(() => room.accounts.disable(someone.person.id, operator))
     expect(disabled.disabledAt).to.not.equal(null)
     expect(await room.sessions.check(someone.pair.accessToken)).to.include({ kind: 'ended', reason: 'disabled' })
   })

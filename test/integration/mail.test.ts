@@ -402,6 +402,26 @@ describe('mail', function () {
     await hasStatus(id, 'sent')
   })
 
+  it('shares a chore that was missed with another process: one of them makes up for it, once', async () => {
+    let done = 0
+    const chores = [{ name: 'sweep', run: async () => void done++ }]
+    const both = [aRoom({ chores, started: false }), aRoom({ chores, started: false })]
+    await knex.raw(`
+      insert into graphile_worker._private_known_crontabs (identifier, known_since)
+        select name, now() - interval '3 hours' from unnest(array['sweep', 'tidy-mails']) as name;
+      create table tries (at timestamptz default clock_timestamp());
+      create function note_try() returns trigger language plpgsql
+        as 'begin insert into tries default values; return null; end';
+      create trigger noted before insert on graphile_worker._private_known_crontabs execute function note_try()`)
+    for (const room of both) room.start()
+
+    await eventually(async () => expect((await knex('tries')).length).to.be.at.least(2), 10_000)
+    await eventually(() => expect(done).to.be.above(0))
+    await eventually(async () => expect(await knex('graphile_worker.jobs')).to.deep.equal([]))
+    await Promise.all(both.map((room) => room.stop()))
+    expect(done).to.equal(1)
+  })
+
   it('goes on when PostgreSQL was killed or stood still, without a restart', async () => {
     const own = await ownPostgres()
     await migrate(own.url, migrationSource)

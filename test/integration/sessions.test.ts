@@ -1,6 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import { createSessions, type Card, type Sessions } from '../../src/sessions/index.ts'
+import fc from 'fast-check'
+import {
+  createSessions,
+  type Card,
+  type Held,
+  type Lives,
+  type Session,
+  type Sessions,
+} from '../../src/sessions/index.ts'
+import { encodeSession, lapseOf } from '../../src/sessions/session.ts'
 import { movableClock, type MovableClock } from '../support/clock.ts'
 import { connectRedis, keyPrefix, redisUrl } from '../support/stores.ts'
 
@@ -172,6 +181,201 @@ describe('the sessions in Redis', () => {
     expect(removed).to.deep.equal([{ sessionId: oldest.session.id, reason: 'evicted' }])
     expect(await small.check(oldest.pair.accessToken)).to.include({ kind: 'ended', reason: 'evicted' })
     expect(await small.list(person.userId)).to.have.length(2)
+  })
+})
+
+describe('the sessions in Redis, when lives change while they are open', () => {
+  const hour = 60 * minute
+  const by = { card: cardAt(1, 'ada'), client }
+  let redis: ReturnType<typeof connectRedis>
+  let sessions: Sessions
+  let clock: MovableClock
+  let today: Lives
+  before(() => {
+    redis = connectRedis(redisUrl())
+  })
+  after(() => redis.disconnect())
+  beforeEach(() => {
+    clock = movableClock()
+    today = lives
+    sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => today, log: () => undefined })
+  })
+
+  const open = (userId: string = randomUUID()) => sessions.open({ userId, epoch: 0, ...by, deviceName: null })
+
+  async function held(refreshToken: string): Promise<Held> {
+    const presented = await sessions.present(refreshToken)
+    if (presented.kind !== 'usable') throw new Error(presented.kind)
+    return presented.held
+  }
+
+  for (const [life, reason] of [
+    ['idleMs', 'idle'],
+    ['absoluteMs', 'expired'],
+  ] as const)
+    it(`take one for ${reason} in every way when ${life} is shorter than it is old`, async () => {
+      const { session, pair } = await open()
+      const { userId, id } = session
+      const ended = { userId, sessionId: id, reason }
+      const read = await held(pair.refreshToken)
+      clock.pass({ minutes: 10 })
+
+      today = { ...lives, [life]: 10 * minute }
+
+      expect(await sessions.check(pair.accessToken)).to.include({ kind: 'lapsed', reason })
+      expect(await sessions.present(pair.refreshToken)).to.deep.equal({ kind: 'ended', ...ended })
+      expect(await sessions.refresh(read, pair.refreshToken, by)).to.deep.equal({ kind: 'ended', ...ended })
+      expect(await sessions.list(userId)).to.deep.equal([])
+      expect(await sessions.find(userId, id)).to.equal(null)
+      expect(await sessions.rename(userId, id, 'laptop')).to.equal(null)
+      expect(await sessions.replacePair(userId, id, by)).to.equal(null)
+      expect(await sessions.end(userId, [id], 'revoked')).to.deep.equal([])
+      expect(await sessions.reasonOf(id)).to.equal(reason)
+    })
+
+  it('let an access token expire by a shorter life, and go on with a refresh', async () => {
+    const { pair } = await open()
+    clock.pass({ minutes: 5 })
+
+    today = { ...lives, accessMs: 5 * minute }
+
+    expect(await sessions.check(pair.accessToken)).to.include({ kind: 'lapsed', reason: 'expired' })
+    const refreshed = await sessions.refresh(await held(pair.refreshToken), pair.refreshToken, by)
+    if (refreshed.kind !== 'rotated') throw new Error(refreshed.kind)
+    expect(refreshed.session.access.expiresAt).to.equal(clock.now() + 5 * minute)
+    expect((await sessions.check(refreshed.pair.accessToken)).kind).to.equal('live')
+  })
+
+  it('let the pair before go at once when its grace or its life is shorter', async () => {
+    const { pair } = await open()
+    clock.pass({ minutes: 5 })
+    const read = await held(pair.refreshToken)
+    await sessions.refresh(read, pair.refreshToken, by)
+    clock.pass({ seconds: 10 })
+    const kinds = async () => [
+      (await sessions.check(pair.accessToken)).kind,
+      (await sessions.present(pair.refreshToken)).kind,
+    ]
+    expect(await kinds()).to.deep.equal(['live', 'usable'])
+
+    today = { ...lives, accessMs: 5 * minute }
+    expect(await kinds()).to.deep.equal(['lapsed', 'usable'])
+    today = { ...lives, graceMs: 10_000 }
+    expect(await kinds()).to.deep.equal(['lapsed', 'reused'])
+    expect((await sessions.refresh(read, pair.refreshToken, by)).kind).to.equal('reused')
+  })
+
+  it('show the times that count, whoever returns them', async () => {
+    const { session, pair } = await open()
+    const { userId, id, createdAt } = session
+    clock.pass({ minutes: 1 })
+
+    today = { ...lives, accessMs: 5 * minute, idleMs: 20 * minute, absoluteMs: 21 * minute }
+
+    const times = ({ access, idleExpiresAt, expiresAt }: Session) =>
+      [access.expiresAt, idleExpiresAt, expiresAt].map((at) => (at - createdAt) / minute)
+    const checked = await sessions.check(pair.accessToken)
+    if (checked.kind !== 'live') throw new Error(checked.kind)
+    expect(times(checked.session)).to.deep.equal([5, 20, 21])
+    expect(times((await sessions.find(userId, id))!)).to.deep.equal([5, 20, 21])
+    expect(times((await sessions.list(userId))[0]!)).to.deep.equal([5, 20, 21])
+    expect(times((await sessions.rename(userId, id, 'laptop'))!)).to.deep.equal([5, 20, 21])
+    const refreshed = await sessions.refresh(await held(pair.refreshToken), pair.refreshToken, by)
+    if (refreshed.kind !== 'rotated') throw new Error(refreshed.kind)
+    expect(times(refreshed.session)).to.deep.equal([6, 21, 21])
+    today = { ...today, accessMs: 4 * minute }
+    const replayed = await sessions.refresh(await held(pair.refreshToken), pair.refreshToken, by)
+    if (replayed.kind !== 'replayed') throw new Error(replayed.kind)
+    expect(times(replayed.session)).to.deep.equal([5, 21, 21])
+    expect(times((await sessions.replacePair(userId, id, by))!.session)).to.deep.equal([5, 21, 21])
+  })
+
+  it('leave what is stored as it is, so that a life shortened by mistake can be put back', async () => {
+    const { session, pair } = await open()
+    const { userId, id } = session
+    clock.pass({ minutes: 2 })
+
+    today = { ...lives, accessMs: 5 * minute, idleMs: 20 * minute, absoluteMs: 21 * minute }
+    await sessions.check(pair.accessToken)
+    await sessions.settle()
+    await sessions.rename(userId, id, 'laptop')
+    today = lives
+
+    expect(await sessions.find(userId, id)).to.deep.equal({
+      ...session,
+      lastSeenAt: clock.now(),
+      deviceName: 'laptop',
+    })
+  })
+
+  it('give none that is open a longer life than it began with', async () => {
+    const { session, pair } = await open()
+    const { userId, id, access, idleExpiresAt, expiresAt } = session
+
+    today = { ...lives, accessMs: 30 * minute, idleMs: 2 * lives.idleMs, absoluteMs: 2 * lives.absoluteMs }
+
+    expect(await sessions.find(userId, id)).to.deep.include({ access, idleExpiresAt, expiresAt })
+    clock.pass({ minutes: 15 })
+    expect(await sessions.check(pair.accessToken)).to.include({ kind: 'lapsed', reason: 'expired' })
+    clock.pass({ days: 6 })
+    const refreshed = await sessions.refresh(await held(pair.refreshToken), pair.refreshToken, by)
+    if (refreshed.kind !== 'rotated') throw new Error(refreshed.kind)
+    expect(refreshed.session.expiresAt).to.equal(expiresAt)
+  })
+
+  it('bring a person under a smaller cap with their next login', async () => {
+    const userId = randomUUID()
+    await open(userId)
+    clock.pass({ minutes: 1 })
+    await open(userId)
+    clock.pass({ minutes: 1 })
+
+    today = { ...lives, perUserMax: 1 }
+
+    expect(await sessions.list(userId)).to.have.length(2)
+    expect((await open(userId)).removed.map(({ reason }) => reason)).to.deep.equal(['evicted', 'evicted'])
+    expect(await sessions.list(userId)).to.have.length(1)
+  })
+
+  it('are cleared out at a login by the rule that judges them everywhere else', async () => {
+    const { session: base } = await open()
+    const now = clock.now()
+    const at = fc.integer({ min: -2, max: 2 }).map((minutes) => now + minutes * minute)
+    const life = fc.integer({ min: 0, max: 4 }).map((minutes) => minutes * minute)
+    const times = fc.record({ createdAt: at, refreshedAt: at, idleExpiresAt: at, expiresAt: at })
+    await fc.assert(
+      fc.asyncProperty(fc.array(times, { minLength: 1, maxLength: 5 }), life, life, async (all, idleMs, absoluteMs) => {
+        const userId = randomUUID()
+        const stored = all.map((its) => ({ ...base, ...its, id: randomUUID(), userId }))
+        await redis.hset(
+          `${keyPrefix}sessions:{${userId}}`,
+          Object.fromEntries(stored.map((session) => [session.id, encodeSession(session)])),
+        )
+        today = { ...lives, idleMs, absoluteMs }
+
+        const { removed } = await open(userId)
+
+        const lapsed = stored.flatMap((session) => {
+          const reason = lapseOf(session, today, now)
+          return reason ? [{ sessionId: session.id, reason }] : []
+        })
+        expect(removed).to.have.deep.members(lapsed)
+      }),
+    )
+  })
+
+  it('end by themselves at the hour that was shown', async () => {
+    const { session, pair } = await open()
+    today = { ...lives, accessMs: hour, idleMs: hour, absoluteMs: hour }
+    clock.pass({ minutes: 59 })
+    const refreshed = await sessions.refresh(await held(pair.refreshToken), pair.refreshToken, by)
+    if (refreshed.kind !== 'rotated') throw new Error(refreshed.kind)
+
+    clock.pass({ seconds: 59 })
+    expect((await sessions.check(refreshed.pair.accessToken)).kind).to.equal('live')
+    clock.pass({ seconds: 1 })
+    expect(await sessions.check(refreshed.pair.accessToken)).to.include({ kind: 'lapsed', reason: 'expired' })
+    expect(refreshed.session.expiresAt).to.equal(session.createdAt + hour)
   })
 })
 

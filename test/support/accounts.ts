@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import knexModule from 'knex'
 import { migrationSource } from '../../migrations/index.ts'
 import { createAccounts, createPasswords, type Accounts, type SignedIn } from '../../src/accounts/index.ts'
+import { createAudit, type Actor } from '../../src/audit/index.ts'
 import { createMail } from '../../src/mail/index.ts'
 import { migrate } from '../../src/platform/migrate.ts'
 import { openPostgres } from '../../src/platform/postgres.ts'
@@ -27,6 +28,9 @@ export const lives: Lives = {
 /** A client that tells nothing of itself. */
 export const client = { address: null, userAgent: null }
 
+/** An operator at the command line. */
+export const operator: Actor = { kind: 'operator', id: null, address: null, userAgent: null }
+
 export type AccountsRoom = Awaited<ReturnType<typeof openAccounts>>
 
 /** The accounts room on its real stores, without HTTP; its mails are queued, and not sent. */
@@ -41,7 +45,9 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
   if (redis.status !== 'ready') await once(redis, 'ready')
   const clock = movableClock()
   const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
-  const sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives, log: () => undefined })
+  const sessionsWith = (others: Partial<Lives>) =>
+    createSessions({ redis, prefix: keyPrefix, clock, lives: () => ({ ...lives, ...others }), log })
+  const sessions = sessionsWith({})
   const mails = createMail({
     knex: pool,
     databaseUrl: postgres,
@@ -53,6 +59,8 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
     log,
   })
 
+  const audit = createAudit({ knex: pool, clock, retentionMs: () => hour, log })
+
   /** The accounts on the same stores, with some of their parts replaced. */
   const accountsWith = (parts: Partial<Parameters<typeof createAccounts>[0]> = {}): Accounts =>
     createAccounts({
@@ -63,9 +71,11 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
       clock,
       log,
       mails,
+      audit,
       registration: 'open',
       requireVerifiedEmail: false,
       passwordMinLength: () => 8,
+      sendsSignInNotices: () => true,
       ...parts,
     })
   const accounts = accountsWith()
@@ -76,6 +86,8 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
     clock,
     passwords,
     sessions,
+    sessionsWith,
+    audit,
     accounts,
     accountsWith,
     /** Registers somebody. */

@@ -5,9 +5,8 @@ export interface MovableClock extends Clock {
   pass(duration: { seconds?: number; minutes?: number; hours?: number; days?: number }): void
 }
 
-/** A clock that stands still until a test moves it on. */
-export function movableClock(): MovableClock {
-  let now = Date.now()
+/** A clock that stands still until a test moves it on, in milliseconds since 1970. */
+export function movableClock(now = Date.now()): MovableClock {
   return {
     now: () => now,
     pass({ seconds = 0, minutes = 0, hours = 0, days = 0 }) {

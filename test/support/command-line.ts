@@ -1,22 +1,27 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { expect } from 'chai'
+import { eventually } from './eventually.ts'
+import { wideLimits } from './service.ts'
 import { databaseUrl, keyPrefix, redisUrl } from './stores.ts'
 
 const root = new URL('../..', import.meta.url).pathname
-const command =
-  process.env['LATCHKEY_UNDER_TEST'] === 'build' ? ['dist/src/cli/main.js'] : ['--import', 'tsx', 'src/cli/main.ts']
+const nodeArgs = (entry: string) =>
+  process.env['LATCHKEY_UNDER_TEST'] === 'build' ? [`dist/src/${entry}.js`] : ['--import', 'tsx', `src/${entry}.ts`]
 
-/** Runs the operator's command line, with no API there. */
+/** The environment of a process: nothing of ours but what it needs to find its stores. */
+const ownEnv = () => ({
+  PATH: process.env['PATH'],
+  DATABASE_URL: databaseUrl(),
+  REDIS_URL: redisUrl(),
+  KEY_PREFIX: keyPrefix,
+})
+
+/** Runs the operator's command line to its end. */
 export async function latchkey(args: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [...command, ...args], {
+  const child = spawn(process.execPath, [...nodeArgs('cli/main'), ...args], {
     cwd: root,
-    env: {
-      PATH: process.env['PATH'],
-      DATABASE_URL: databaseUrl(),
-      REDIS_URL: redisUrl(),
-      KEY_PREFIX: keyPrefix,
-      ...env,
-    },
+    env: { ...ownEnv(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let out = ''
@@ -45,4 +50,36 @@ export async function aServiceClient(env: Record<string, string> = {}): Promise<
 /** RFC 7617. */
 export function basicOf(id: string, secret: string): string {
   return `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`
+}
+
+export interface ServiceProcess {
+  process: ChildProcess
+  /** All that it has written so far, to standard output and standard error. */
+  output: () => string
+  exitCode: Promise<number | null>
+}
+
+/** Starts the service as a process of its own, on a free port. */
+export function startProcess(env: Record<string, string> = {}): ServiceProcess {
+  const child = spawn(process.execPath, nodeArgs('main'), {
+    cwd: root,
+    env: { ...ownEnv(), NODE_ENV: 'production', PORT: '0', ...wideLimits, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  return {
+    process: child,
+    output: () => output,
+    exitCode: once(child, 'close').then(([code]) => code as number | null),
+  }
+}
+
+/** The address that a started process logs, once it is ready. */
+export async function urlOf({ output }: ServiceProcess): Promise<string> {
+  return eventually(async () => {
+    const url = /"address":"([^"]+)"/.exec(output())?.[1]
+    expect((await fetch(`${url}/health/ready`)).status).to.equal(200)
+    return url!
+  }, 20_000)
 }

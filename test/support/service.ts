@@ -7,6 +7,8 @@ import { databaseUrl, keyPrefix, redisUrl } from './stores.ts'
 
 export interface TestService {
   url: string
+  /** Of the internal listener, where OPS_PORT asks for one. */
+  opsUrl: string | null
   client: ApiClient
   clock: MovableClock
   /** What was logged so far, one object a line. */
@@ -62,6 +64,7 @@ export async function startService(
   if (env['DATABASE_URL'] === undefined) await serving.migrated
   const service: TestService = {
     url: serving.url,
+    opsUrl: serving.opsUrl,
     client: createClient(serving.url),
     clock,
     logged,

@@ -23,15 +23,24 @@ export type SmtpSink = Awaited<ReturnType<typeof startSmtp>>
 
 const slowGreetingMs = 20_000
 
+interface Demands {
+  /** Its key and certificate, in PEM, and when it turns to TLS: before anything is said, or when STARTTLS asks for it. */
+  tls?: { key: string; cert: string; from: 'start' | 'STARTTLS' }
+  /** Whom alone it takes mails from; without TLS the password may come in the clear. */
+  login?: { user: string; pass: string }
+}
+
 /** A mail server on a free port: it speaks real SMTP, keeps what it gets, and behaves as it is told. */
-export async function startSmtp() {
+export async function startSmtp({ tls, login }: Demands = {}) {
   const received: Received[] = []
   const waiting = new Set<{ to: string; resolve: (mail: Received) => void }>()
   let behaviour: Behaviour = 'well'
   let server: SMTPServer | undefined
   let port = 0
   let connections = 0
+  let mostAtOnce = 0
   const sockets = new Set<net.Socket>()
+  const wire: Buffer[] = []
   let door: net.Server | undefined
   let behind = 0
 
@@ -58,9 +67,15 @@ export async function startSmtp() {
   /** The one that speaks SMTP; it stands behind a door that lets the test keep connections waiting, or cut them. */
   async function startServer(): Promise<void> {
     server = new SMTPServer({
-      authOptional: true,
-      disabledCommands: ['STARTTLS'],
+      ...(tls && { key: tls.key, cert: tls.cert, secure: tls.from === 'start' }),
+      authOptional: !login,
+      allowInsecureAuth: !tls,
+      disabledCommands: tls ? [] : ['STARTTLS'],
       disableReverseLookup: true,
+      onAuth({ username, password }, _session, done) {
+        if (username === login?.user && password === login?.pass) done(null, { user: username })
+        else done(Object.assign(new Error(`5.7.8 <no such person as ${username}>`), { responseCode: 535 }))
+      },
       onRcptTo(_address, _session, done) {
         if (behaviour !== '550' && behaviour !== '451') return done()
         const refusal = behaviour === '550' ? '5.1.1 <no such person>' : '4.2.2 <come again>'
@@ -82,6 +97,7 @@ export async function startSmtp() {
   function onConnection(socket: net.Socket): void {
     connections += 1
     sockets.add(socket)
+    mostAtOnce = Math.max(mostAtOnce, sockets.size)
     socket.on('error', () => undefined)
     socket.once('close', () => sockets.delete(socket))
     if (behaviour === 'silent') return
@@ -90,6 +106,7 @@ export async function startSmtp() {
       inner.on('error', () => socket.destroy())
       socket.once('close', () => inner.destroy())
       inner.once('close', () => socket.destroy())
+      socket.on('data', (chunk: Buffer) => wire.push(chunk))
       socket.pipe(inner).pipe(socket)
     }
     if (behaviour !== 'slow') return enter()
@@ -116,17 +133,20 @@ export async function startSmtp() {
 
   await startServer()
   await listen()
+  const url = `${tls?.from === 'start' ? 'smtps' : 'smtp'}://127.0.0.1:${port}`
   return {
-    url: `smtp://127.0.0.1:${port}`,
+    url,
     /** The variables of a service that sends its mails here. */
     env: {
-      SMTP_URL: `smtp://127.0.0.1:${port}`,
+      SMTP_URL: url,
       MAIL_FROM: 'Latchkey <latchkey@mail.example>',
       FRONTEND_URL: 'https://app.example',
     },
     received,
-    /** How many connections there were so far, and how many there are. */
-    connections: () => ({ total: connections, open: sockets.size }),
+    /** How many connections there were so far, how many there are, and the most there were at once. */
+    connections: () => ({ total: connections, open: sockets.size, mostAtOnce }),
+    /** What all clients have sent so far, as anybody on the network between could read it. */
+    overheard: () => Buffer.concat(wire).toString('latin1'),
     behave(next: Behaviour) {
       behaviour = next
     },

@@ -8,5 +8,10 @@ export function aThrottle(
 ): Throttle {
   const wide = { points: 1_000_000, windowSeconds: 60 }
   const all = { 'wrong-passwords': wide, logins: wide, registrations: wide, 'wrong-tokens': wide, mails: wide }
-  return createThrottle({ redis, prefix: keyPrefix, log: () => undefined, rules: () => ({ ...all, ...rules }) })
+  return createThrottle({
+    redis,
+    prefix: keyPrefix,
+    onReached: async () => undefined,
+    rules: () => ({ ...all, ...rules }),
+  })
 }

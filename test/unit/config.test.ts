@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { ConfigError, readConfig, settingVariable, variables } from '../../src/config.ts'
-import { settingDefinitions, type SettingName } from '../../src/settings/index.ts'
+import { settingDefinitions, settingNames } from '../../src/settings/index.ts'
 
 const needed = { DATABASE_URL: 'postgres://localhost/latchkey', REDIS_URL: 'redis://localhost' }
 
@@ -71,14 +71,23 @@ describe('the configuration', () => {
     expect(readConfig({ ...needed, PORT: '', SETTING_REFRESH_GRACE_SECONDS: '' })).to.include({ port: 3000 })
   })
 
-  it('keeps every setting within its bounds', () => {
-    const names = fc.constantFrom(...(Object.keys(settingDefinitions) as SettingName[]))
+  it('keeps every setting to its type and bounds', () => {
+    const names = fc.constantFrom(...settingNames)
+    const texts = fc.oneof(
+      fc.integer({ min: -10, max: 100_000_000 }).map(String),
+      fc.constantFrom('true', 'false', 'TRUE'),
+    )
     fc.assert(
-      fc.property(names, fc.integer({ min: -10, max: 100_000_000 }), (name, value) => {
-        const { min, max } = settingDefinitions[name]
-        const env = { ...needed, [settingVariable(name)]: String(value) }
-        if (value >= min && value <= max) expect(readConfig(env).settings[name]).to.equal(value)
-        else expect(complaintsOf(env)).to.include(`from ${min} to ${max}`)
+      fc.property(names, texts, (name, text) => {
+        const definition = settingDefinitions[name]
+        const env = { ...needed, [settingVariable(name)]: text }
+        const value = /^\d+$/.test(text) ? Number(text) : { true: true, false: false }[text]
+        const isRight =
+          definition.type === 'boolean'
+            ? typeof value === 'boolean'
+            : typeof value === 'number' && value >= definition.min && value <= definition.max
+        if (isRight) expect(readConfig(env).settings[name]).to.equal(value)
+        else expect(complaintsOf(env)).to.match(/must be (a whole number from|one of true, false)/)
       }),
     )
   })

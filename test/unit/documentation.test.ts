@@ -2,13 +2,16 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { expect } from 'chai'
 import { consequences, type AccountEvent } from '../../src/accounts/consequences.ts'
+import { auditEvents } from '../../src/audit/index.ts'
+import { exitCodes } from '../../src/cli/exit-codes.ts'
 import { readConfig, variables } from '../../src/config.ts'
 import { problemKinds, routes, type Route } from '../../src/http/index.ts'
 import { problemOf } from '../../src/http/problems.ts'
+import { metricDefinitions } from '../../src/metrics/index.ts'
 import { logEvents } from '../../src/platform/log.ts'
 import { createKeys } from '../../src/sessions/keys.ts'
 import { encodeCard, encodeSession, endReasons, type Session } from '../../src/sessions/session.ts'
-import { settingDefinitions, type SettingName } from '../../src/settings/index.ts'
+import { settingDefinitions, settingNames, type SettingName } from '../../src/settings/index.ts'
 import { keyStart, type RuleName } from '../../src/throttle/index.ts'
 import { blocksOf, brokenLink, documents, linksOf, readDocument, tableBelow } from '../support/documentation.ts'
 
@@ -25,6 +28,26 @@ describe('the README', () => {
     ])
 
     expect(tableBelow(readme, 'Variables')).to.deep.equal(declared)
+  })
+
+  it('lists every runtime setting with its start value, bounds and meaning, and no other', () => {
+    const declared = settingNames.map((name) => {
+      const definition = settingDefinitions[name]
+      const takes =
+        definition.type === 'integer' ? `${definition.min} to ${definition.max}` : `${code('true')} or ${code('false')}`
+      return [code(name), code(String(definition.initial)), takes, definition.meaning]
+    })
+
+    expect(tableBelow(readme, 'Runtime settings')).to.deep.equal(declared)
+  })
+
+  it('lists every exit code of the command line that tells one error from others, and no other', () => {
+    const listed = tableBelow(readme, 'Exit codes').map(([exitCode, error]) => [error, Number(exitCode)])
+
+    expect(listed.filter(([error]) => error !== '–')).to.deep.equal(
+      Object.entries(exitCodes).map(([error, exitCode]) => [code(error), exitCode]),
+    )
+    expect(listed.filter(([error]) => error === '–').map(([, exitCode]) => exitCode)).to.deep.equal([0, 1])
   })
 
   it('lists every endpoint with its token, body and answers, and no other', () => {
@@ -73,10 +96,40 @@ describe('the README', () => {
     expect(tableBelow(readme, 'What ends what')).to.deep.equal(declared)
   })
 
+  it('lists every audit event with its meaning, and no other', () => {
+    const declared = Object.entries(auditEvents).map(([event, meaning]) => [code(event), meaning])
+
+    expect(tableBelow(readme, 'Audit events')).to.deep.equal(declared)
+  })
+
   it('lists every log event with its level and meaning, and no other', () => {
     const declared = Object.entries(logEvents).map(([event, { level, meaning }]) => [code(event), level, meaning])
 
     expect(tableBelow(readme, 'Log events')).to.deep.equal(declared)
+  })
+
+  it('lists every metric with its kind, labels and meaning, and no other', () => {
+    const declared = Object.entries(metricDefinitions).map(([name, { type, labels, help }]) => [
+      code(name),
+      type,
+      Object.keys(labels).map(code).join(', ') || '–',
+      help,
+    ])
+
+    expect(tableBelow(readme, 'Metrics')).to.deep.equal(declared)
+  })
+
+  it('names no metric, in alerts or elsewhere, that is not declared', () => {
+    const declared = new Set(
+      Object.entries(metricDefinitions).flatMap(([name, { type }]) =>
+        type === 'histogram' ? ['', '_bucket', '_sum', '_count'].map((end) => name + end) : [name],
+      ),
+    )
+    const prose = documents().map(readDocument).join('\n')
+    const named = [...prose.matchAll(/\blatchkey_[a-z_]+/g)].map(([name]) => name)
+
+    expect(named.length).to.be.greaterThan(Object.keys(metricDefinitions).length)
+    expect(named.filter((name) => !declared.has(name))).to.deep.equal([])
   })
 
   it('lists every Redis key by its name, and no other', () => {
@@ -98,7 +151,10 @@ describe('the README', () => {
   })
 
   it('lists every limit with its figures, and no other', () => {
-    const figures: Record<RuleName, [points: SettingName, windowSeconds: SettingName]> = {
+    const figures: Record<
+      RuleName,
+      [points: Extract<SettingName, `${string}_max`>, windowSeconds: Extract<SettingName, `${string}_window_seconds`>]
+    > = {
       'wrong-passwords': ['wrong_passwords_max', 'wrong_passwords_window_seconds'],
       logins: ['logins_per_address_max', 'logins_per_address_window_seconds'],
       registrations: ['registrations_per_address_max', 'registrations_per_address_window_seconds'],
@@ -123,7 +179,7 @@ describe('the README', () => {
 
   it('marks each block with a kind that is known, so that none escapes being run', () => {
     for (const { language, line } of blocksOf(readme))
-      expect(['sh', 'json', 'text', 'sql', 'console'], `README.md, line ${line}`).to.include(language)
+      expect(['sh', 'json', 'text', 'sql', 'console', 'yaml'], `README.md, line ${line}`).to.include(language)
   })
 })
 

@@ -13,7 +13,7 @@ const floors = [
   ['config.ts'],
   ['http'],
   ['accounts', 'clients'],
-  ['sessions', 'throttle', 'mail', 'audit', 'settings'],
+  ['sessions', 'throttle', 'mail', 'audit', 'settings', 'metrics'],
   ['platform'],
   ['errors.ts'],
 ]
@@ -76,6 +76,7 @@ describe('the house', () => {
       argon2: /^accounts\//,
       bcrypt: /^accounts\//,
       'rate-limiter-flexible': /^throttle\//,
+      'prom-client': /^metrics\/index\.ts$/,
       'proxy-addr': /^platform\//,
       ioredis: /^platform\//,
       knex: /^platform\//,

@@ -98,6 +98,11 @@ describe('a letter', () => {
     expect(text).to.include('Device: Firefox 145.0 (Linux; x86_64)')
   })
 
+  it('leaves a letter of a device name no more marks than languages have', () => {
+    const { text } = writeLetter('new-device', { product, facts: { deviceName: `Z${'\u030D'.repeat(90)} Tiếng เป็นนี้` } })
+    expect(text).to.include(`Device: Z${'\u030D'.repeat(4)} Tiếng เป็นนี้\n`)
+  })
+
   it('has no button without a link', () => {
     expect(writeLetter('password-changed', { product, facts: {} }).html).to.not.include('href')
   })

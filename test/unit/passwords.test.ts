@@ -1,3 +1,4 @@
+import { mock } from 'node:test'
 import argon2 from 'argon2'
 import { expect } from 'chai'
 import { createAdmission } from '../../src/accounts/admission.ts'
@@ -7,13 +8,28 @@ const password = 'correct horse battery staple'
 const cost = { memoryKib: 1024, timeCost: 2, parallelism: 1 }
 const passwords = createPasswords(cost, { atOnce: 2, waitingMax: 50 })
 
-/** Made by others: Python's hashlib, the reference implementation of Argon2, the test vectors of crypt_blowfish. */
+/**
+ * Made by others: Python's hashlib, the reference implementation of Argon2, the test vectors of crypt_blowfish. Django's
+ * argon2 is from its own tests (tests/auth_tests/test_hashers.py); its bcrypt kinds are what its hashers do, done with
+ * Python's hashlib and the bcrypt of libxcrypt.
+ */
 const imported: Record<string, [hash: string, password: string]> = {
   'Django pbkdf2_sha256': ['pbkdf2_sha256$260000$seasalt$E2mD54hHRBD9/QaYlRQ0tKByc/hoeW8FUsx1qlfLA7A=', password],
   'Django scrypt': [
     'scrypt$16384$seasalt$8$1$0p7hdYaH/83kW4afG1RM9Faf3JuSGOZD8gLda92PSbUUzN27ATHsXCuHq9UfsHmQ23/FS7YsSkQewq+XitVu8g==',
     password,
   ],
+  'Django bcrypt_sha256': [
+    'bcrypt_sha256$$2b$05$CCCCCCCCCCCCCCCCCCCCC.d313R/0E/uxPsXDdVk8c8V8G.lZMH2K',
+    'VSK0UYV6FFQVZ0KG88DYN9WADAADZO1CTSIVDJUNZSUML6IBX7LN7ZS3R5JGB3RGZ7VI7G7DJQ9NI8BQFSRPTG6UWTTVESA5ZPUN',
+  ],
+  'Django bcrypt_sha256 of a password beyond ASCII': [
+    'bcrypt_sha256$$2b$05$CCCCCCCCCCCCCCCCCCCCC.bdNwF18LmuBgx.3vdUAHc5aN/.UHaVC',
+    'lètmein',
+  ],
+  'Django bcrypt': ['bcrypt$$2b$05$CCCCCCCCCCCCCCCCCCCCC.poIKaw08HWUz4zkVKLs8VPIydUmXBPC', password],
+  'Django argon2id': ['argon2$argon2id$v=19$m=102400,t=2,p=8$Y041dExhNkljRUUy$TMa6A8fPJhCAUXRhJXCXdw', 'secret'],
+  'Django argon2i': ['argon2$argon2i$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q', 'secret'],
   'scrypt as PHC': [
     '$scrypt$ln=14,r=8,p=1$AAECAwQFBgcICQoLDA0ODw$11kKyiyYAc8G7rp3KmncMc44YlkdllIqxOa7pq0fMaU',
     password,
@@ -46,6 +62,10 @@ describe('an imported hash', () => {
       'scrypt$1073741824$seasalt$8$1$0p7hdYaH/83kW4afG1RM9A==',
       '$scrypt$ln=40,r=8,p=1$AAECAwQFBgcICQoLDA0ODw$11kKyiyYAc8G7rp3KmncMc44YlkdllIqxOa7pq0fMaU',
       'md5$seasalt$0123456789abcdef0123456789abcdef',
+      'argon2$',
+      'bcrypt$$2b$31$CCCCCCCCCCCCCCCCCCCCC.poIKaw08HWUz4zkVKLs8VPIydUmXBPC',
+      'bcrypt_sha256$$2b$05$CCCCCCCCCCCCCCCCCCCCC.poIKaw08HWUz4zkVKLs8VPIydUmXBPC',
+      'argon2$argon2id$v=19$m=99999999,t=2,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA',
     ])
       expect(await passwords.verify(hash, password), hash).to.equal(false)
   })
@@ -64,6 +84,85 @@ describe('a hash of ours', () => {
     const costing = (timeCost: number) => createPasswords({ ...cost, timeCost }, { atOnce: 1, waitingMax: 1 })
     expect(costing(3).isOutdated(made)).to.equal(true)
     expect(costing(1).isOutdated(made)).to.equal(false)
+  })
+})
+
+/** Counts real computations of argon2, the only kind that the hashes of these tests need. */
+async function computationsOf(work: () => Promise<unknown>): Promise<number> {
+  const { hash, verify } = argon2
+  let count = 0
+  const counted =
+    <A extends unknown[], R>(compute: (...given: A) => R) =>
+    (...given: A): R => {
+      count++
+      return compute(...given)
+    }
+  Object.assign(argon2, { hash: counted(hash), verify: counted(verify) })
+  await work()
+  Object.assign(argon2, { hash, verify })
+  return count
+}
+
+describe('a check of a password', () => {
+  const composed = 'caf\u00e9 au lait, s\u2019il vous pla\u00eet'
+  const decomposed = composed.normalize('NFD')
+
+  it('computes one hash, with an account and without one, from the first check on', async () => {
+    const fresh = createPasswords(cost, { atOnce: 2, waitingMax: 50 })
+    const hash = await passwords.hash(password)
+
+    expect(await computationsOf(() => fresh.verify(null, password))).to.equal(1)
+    expect(await computationsOf(() => fresh.verify(null, password))).to.equal(1)
+    expect(await computationsOf(() => fresh.verify(hash, password))).to.equal(1)
+    expect(await computationsOf(() => fresh.verify(hash, `${password}.`))).to.equal(1)
+  })
+
+  it('computes two where the password was not typed in NFC, whether or not there is an account and it is right', async () => {
+    const asTyped = await argon2.hash(decomposed, { memoryCost: 1024, timeCost: 2, parallelism: 1 })
+    for (const hash of [await passwords.hash(composed), asTyped, await passwords.hash(password), null])
+      expect(await computationsOf(() => passwords.verify(hash, decomposed))).to.equal(2)
+    expect(await passwords.verify(asTyped, decomposed)).to.equal(true)
+    expect(await passwords.verify(await passwords.hash(composed), decomposed)).to.equal(true)
+    expect(await passwords.verify(null, decomposed)).to.equal(false)
+  })
+
+  it('makes up for a hash that was cheaper to make, right or wrong', async () => {
+    const { verify } = argon2
+    const today = createPasswords({ memoryKib: 2048, timeCost: 3, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
+    const work: number[] = []
+    Object.assign(argon2, {
+      verify: (hash: string, text: string) => {
+        const [, memoryKib, passes] = /m=(\d+),t=(\d+)/.exec(hash)!
+        work.push(Number(memoryKib) * Number(passes))
+        return verify(hash, text)
+      },
+    })
+    const workOf = async (hash: string | null, text: string) => {
+      work.length = 0
+      await today.verify(hash, text)
+      return work.reduce((sum, each) => sum + each, 0)
+    }
+    const cheap = await passwords.hash(password)
+    const dear = await today.hash(password)
+
+    expect(await workOf(null, password)).to.equal(6144)
+    expect(await workOf(cheap, password)).to.equal(6144)
+    expect(await workOf(cheap, `${password}.`)).to.equal(6144)
+    expect(await workOf(dear, password)).to.equal(6144)
+    expect(await today.verify(cheap, password)).to.equal(true)
+    Object.assign(argon2, { verify })
+  })
+
+  it('of nobody costs as much as a hash of today', async () => {
+    const seen: string[] = []
+    const { verify } = argon2
+    Object.assign(argon2, { verify: (hash: string, text: string) => (seen.push(hash), verify(hash, text)) })
+    await passwords.verify(null, password)
+    Object.assign(argon2, { verify })
+
+    expect(seen).to.have.length(1)
+    expect(seen[0]!.length).to.equal((await passwords.hash(password)).length)
+    expect(passwords.isOutdated(seen[0]!)).to.equal(false)
   })
 })
 
@@ -93,10 +192,33 @@ describe('the admission of costly work', () => {
   })
 
   it('gives the place of work that failed to the next', async () => {
-    const admit = createAdmission({ atOnce: 1, waitingMax: 1 })
+    const waits: number[] = []
+    const admit = createAdmission({ atOnce: 1, waitingMax: 1 }, (waitedMs) => waits.push(waitedMs))
     const failed = admit(() => Promise.reject(new Error('of the work')))
     const next = admit(async () => 'done')
+    expect(admit.load()).to.deep.equal({ running: 1, waiting: 1 })
     expect(await failed.catch((error: Error) => error.message)).to.equal('of the work')
     expect(await next).to.equal('done')
+    expect(admit.load()).to.deep.equal({ running: 0, waiting: 0 })
+    expect(waits).to.have.length(2)
+  })
+
+  it('lets nobody wait for longer than four seconds, and then serves those behind them', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    try {
+      const admit = createAdmission({ atOnce: 1, waitingMax: 2 })
+      let end!: () => void
+      const long = admit(() => new Promise<void>((resolve) => (end = resolve)))
+      const impatient = admit(async () => 'too late').catch((error: { code: string }) => error.code)
+      mock.timers.tick(3999)
+      const behind = admit(async () => 'served')
+      mock.timers.tick(1)
+      expect(await impatient).to.equal('unavailable')
+      end()
+      await long
+      expect(await behind).to.equal('served')
+    } finally {
+      mock.timers.reset()
+    }
   })
 })

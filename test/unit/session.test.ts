@@ -8,8 +8,11 @@ import {
   encodeSession,
   encodeTombstone,
   endReasons,
+  inForce,
   judgeAccess,
   judgeRefresh,
+  lapseOf,
+  type Lives,
   type Session,
 } from '../../src/sessions/session.ts'
 import { digestOfToken, mintPair, packPair, unpackPair } from '../../src/sessions/token.ts'
@@ -65,16 +68,36 @@ describe('a session as it is stored', () => {
   })
 })
 
+const lifeMs = fc.integer({ min: 0, max: 4_102_444_800_000 })
+const lives: fc.Arbitrary<Lives> = fc.record({
+  accessMs: lifeMs,
+  idleMs: lifeMs,
+  absoluteMs: lifeMs,
+  graceMs: lifeMs,
+  reuseWindowMs: lifeMs,
+  perUserMax: fc.nat(),
+})
+/** Lives so long that only what is stored counts. */
+const endless: Lives = {
+  accessMs: Infinity,
+  idleMs: Infinity,
+  absoluteMs: Infinity,
+  graceMs: Infinity,
+  reuseWindowMs: Infinity,
+  perUserMax: 1,
+}
+
 describe('a token of a session', () => {
   it('opens nothing once the session has lapsed, whatever else is stored', () => {
     fc.assert(
-      fc.property(session, time, (stored, now) => {
-        const end = Math.min(stored.expiresAt, stored.idleExpiresAt)
-        const access = judgeAccess(stored, stored.access.digest, now)
-        const refresh = judgeRefresh(stored, stored.refreshDigest, now)
-        if (now >= end) expect([access.kind, refresh.kind]).to.deep.equal(['dead', 'dead'])
+      fc.property(session, lives, time, (stored, today, now) => {
+        const { expiresAt, idleExpiresAt, access: live } = inForce(stored, today)
+        const access = judgeAccess(stored, stored.access.digest, today, now)
+        const refresh = judgeRefresh(stored, stored.refreshDigest, today, now)
+        if (now >= Math.min(expiresAt, idleExpiresAt))
+          expect([access.kind, refresh.kind]).to.deep.equal(['dead', 'dead'])
         else {
-          expect(access.kind).to.equal(now < stored.access.expiresAt ? 'live' : 'dead')
+          expect(access.kind).to.equal(now < live.expiresAt ? 'live' : 'dead')
           expect(refresh.kind).to.equal('live')
         }
       }),
@@ -88,11 +111,110 @@ describe('a token of a session', () => {
         const { previous } = stored
         const inGrace = previous !== null && now < previous.graceEndsAt
         if (previous)
-          expect(judgeRefresh(stored, previous.refreshDigest, now).kind).to.equal(inGrace ? 'replay' : 'reused')
-        expect(judgeRefresh(stored, other, now).kind).to.equal('reused')
-        expect(judgeAccess(stored, other, now).kind).to.equal('dead')
+          expect(judgeRefresh(stored, previous.refreshDigest, endless, now).kind).to.equal(
+            inGrace ? 'replay' : 'reused',
+          )
+        expect(judgeRefresh(stored, other, endless, now).kind).to.equal('reused')
+        expect(judgeAccess(stored, other, endless, now).kind).to.equal('dead')
       }),
     )
+  })
+})
+
+describe('a session under lives that have changed since', () => {
+  it('ends at the earlier of what is stored and what the lives of today make of it', () => {
+    fc.assert(
+      fc.property(session, lives, (stored, today) => {
+        const { expiresAt, idleExpiresAt, access, previous } = inForce(stored, today)
+        expect(expiresAt).to.equal(Math.min(stored.expiresAt, stored.createdAt + today.absoluteMs))
+        expect(idleExpiresAt).to.equal(Math.min(stored.idleExpiresAt, stored.refreshedAt + today.idleMs, expiresAt))
+        expect(access.expiresAt).to.equal(
+          Math.min(stored.access.expiresAt, stored.refreshedAt + today.accessMs, idleExpiresAt),
+        )
+        expect(previous === null).to.equal(stored.previous === null)
+        if (!previous || !stored.previous) return
+        const graceEndsAt = Math.min(stored.previous.graceEndsAt, stored.refreshedAt + today.graceMs)
+        expect(previous.graceEndsAt).to.equal(graceEndsAt)
+        expect(previous.accessExpiresAt).to.equal(
+          Math.min(stored.previous.accessExpiresAt, stored.previous.accessIssuedAt + today.accessMs, graceEndsAt),
+        )
+      }),
+    )
+  })
+
+  it('keeps all else, and is the very object that was stored where nothing is shorter', () => {
+    fc.assert(
+      fc.property(session, lives, (stored, today) => {
+        const now = inForce(stored, today)
+        const asStored = {
+          ...now,
+          expiresAt: stored.expiresAt,
+          idleExpiresAt: stored.idleExpiresAt,
+          access: { ...now.access, expiresAt: stored.access.expiresAt },
+          previous: now.previous && {
+            ...now.previous,
+            graceEndsAt: stored.previous!.graceEndsAt,
+            accessExpiresAt: stored.previous!.accessExpiresAt,
+          },
+        }
+        expect(asStored).to.deep.equal(stored)
+        expect(inForce(now, today)).to.equal(now)
+        expect(inForce(now, endless)).to.equal(now)
+      }),
+    )
+  })
+
+  it('is judged by that in every way: lapse, access, refresh and retry', () => {
+    fc.assert(
+      fc.property(session, lives, time, (stored, today, now) => {
+        const shown = inForce(stored, today)
+        expect(lapseOf(stored, today, now)).to.equal(
+          now >= shown.expiresAt ? 'expired' : now >= shown.idleExpiresAt ? 'idle' : null,
+        )
+        for (const digestOf of [stored.access.digest, stored.previous?.accessDigest ?? ''])
+          expect(judgeAccess(stored, digestOf, today, now)).to.deep.equal(judgeAccess(shown, digestOf, endless, now))
+        for (const digestOf of [stored.refreshDigest, stored.previous?.refreshDigest ?? ''])
+          expect(judgeRefresh(stored, digestOf, today, now)).to.deep.equal(judgeRefresh(shown, digestOf, endless, now))
+      }),
+    )
+  })
+
+  const minute = 60_000
+  const stored: Session = {
+    id: 'id',
+    userId: 'user',
+    epoch: 0,
+    createdAt: 0,
+    refreshedAt: 10 * minute,
+    lastSeenAt: 10 * minute,
+    idleExpiresAt: 60 * minute,
+    expiresAt: 90 * minute,
+    deviceName: null,
+    client: { address: null, userAgent: null },
+    access: { digest: 'access', expiresAt: 25 * minute },
+    refreshDigest: 'refresh',
+    previous: {
+      accessDigest: 'old access',
+      accessIssuedAt: 0,
+      accessExpiresAt: 11 * minute,
+      refreshDigest: 'old refresh',
+      graceEndsAt: 11 * minute,
+      replay: 'sealed',
+    },
+  }
+
+  it('counts each life from where it began', () => {
+    const at = 10.5 * minute
+    expect(judgeAccess(stored, 'access', { ...endless, accessMs: minute / 2 }, at).kind).to.equal('dead')
+    expect(judgeAccess(stored, 'access', { ...endless, accessMs: minute }, at).kind).to.equal('live')
+    expect(judgeAccess(stored, 'old access', { ...endless, accessMs: minute }, at).kind).to.equal('dead')
+    expect(judgeAccess(stored, 'old access', { ...endless, graceMs: 0 }, at).kind).to.equal('dead')
+    expect(judgeAccess(stored, 'old access', endless, at).kind).to.equal('live')
+    expect(judgeRefresh(stored, 'old refresh', { ...endless, graceMs: 0 }, at).kind).to.equal('reused')
+    expect(judgeRefresh(stored, 'old refresh', endless, at).kind).to.equal('replay')
+    expect(lapseOf(stored, { ...endless, idleMs: minute / 2 }, at)).to.equal('idle')
+    expect(lapseOf(stored, { ...endless, absoluteMs: 10 * minute }, at)).to.equal('expired')
+    expect(lapseOf(stored, endless, at)).to.equal(null)
   })
 })
 

@@ -68,8 +68,8 @@ export const logout = defineRoute({
   body: schemas.LogoutBody,
   replies: { 204: schemas.Nothing },
   problems: ['authentication-required', 'invalid-token'],
-  async handle({ body: { refresh_token }, caller }, { accounts }) {
-    if (refresh_token !== undefined) await accounts.logOutByRefreshToken(refresh_token)
+  async handle({ body: { refresh_token }, caller, client }, { accounts }) {
+    if (refresh_token !== undefined) await accounts.logOutByRefreshToken(refresh_token, client)
     if (!('refusal' in caller)) await accounts.logOut(caller)
     else {
       if (caller.ended) await accounts.confirmEnding(caller.ended)
@@ -102,7 +102,7 @@ export const tokens = defineRoute({
   auth: 'bearer',
   replies: { 200: schemas.TokenResponse },
   problems: [],
-  async handle({ caller, client }, { accounts, clock }) {
-    return reply(200, tokenView(await accounts.replacePair(caller, client), clock.now()))
+  async handle({ caller }, { accounts, clock }) {
+    return reply(200, tokenView(await accounts.replacePair(caller), clock.now()))
   },
 })

@@ -20,12 +20,12 @@ export const introspect = defineRoute({
   body: schemas.TokenForm,
   replies: { 200: schemas.Introspection },
   problems: [],
-  async handle({ body: { token } }, services) {
+  async handle({ body: { token }, client }, services) {
     const checked = await services.sessions.check(token)
     if (checked.kind !== 'live') return reply(200, { active: false })
     const { session, card, issuedAt, expiresAt } = checked
     const { userId, id: sessionId, createdAt } = session
-    const identity = await identityOf({ userId, sessionId, session, card }, services).catch(nobody)
+    const identity = await identityOf({ userId, sessionId, session, card, client }, services).catch(nobody)
     if (!identity) return reply(200, { active: false })
     const { username, email, verified, role } = identity
     return reply(200, {
@@ -61,8 +61,8 @@ export const revokeToken = defineRoute({
   body: schemas.TokenForm,
   replies: { 200: schemas.Nothing },
   problems: [],
-  async handle({ body: { token } }, { accounts }) {
-    await accounts.revokeToken(token)
+  async handle({ body: { token }, client }, { accounts }) {
+    await accounts.revokeToken(token, client)
     return reply(200, null)
   },
 })

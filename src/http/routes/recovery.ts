@@ -1,20 +1,44 @@
+import type { Accounts } from '../../accounts/index.ts'
+import type { Client } from '../../sessions/index.ts'
 import { defineRoute, reply } from '../route.ts'
 import * as schemas from '../schemas.ts'
 import { tokenView, userView } from '../views.ts'
 
-export const forgotPassword = defineRoute({
-  method: 'post',
-  path: '/v1/auth/forgot-password',
+/** Asking for a mail: everybody gets the same answer, whether or not there is such an account. */
+function mailOnRequest(
+  path: string,
+  {
+    summary,
+    message,
+    ask,
+  }: { summary: string; message: string; ask: (accounts: Accounts, email: string, client: Client) => Promise<void> },
+) {
+  return defineRoute({
+    method: 'post',
+    path,
+    summary,
+    auth: 'none',
+    body: schemas.EmailBody,
+    written: (members) => members,
+    replies: { 202: schemas.MailPromised },
+    problems: [],
+    async handle({ body, client }, { accounts }) {
+      await ask(accounts, body.email, client)
+      return reply(202, { message })
+    },
+  })
+}
+
+export const forgotPassword = mailOnRequest('/v1/auth/forgot-password', {
   summary: 'Send a link to reset the password, if there is such an account',
-  auth: 'none',
-  body: schemas.EmailBody,
-  written: (members) => members,
-  replies: { 202: schemas.MailPromised },
-  problems: [],
-  async handle({ body }, { accounts }) {
-    await accounts.forgotPassword(body.email)
-    return reply(202, { message: 'If there is an account with this address, a mail is on its way.' })
-  },
+  message: 'If there is an account with this address, a mail is on its way.',
+  ask: (accounts, email, client) => accounts.forgotPassword(email, client),
+})
+
+export const resendVerification = mailOnRequest('/v1/auth/resend-verification', {
+  summary: 'Send the link that confirms an address once more, if it is needed',
+  message: 'If this address is still to be confirmed, a mail is on its way.',
+  ask: (accounts, email) => accounts.resendVerification(email),
 })
 
 export const resetPassword = defineRoute({
@@ -44,21 +68,6 @@ export const verifyEmail = defineRoute({
   },
 })
 
-export const resendVerification = defineRoute({
-  method: 'post',
-  path: '/v1/auth/resend-verification',
-  summary: 'Send the link that confirms an address once more, if it is needed',
-  auth: 'none',
-  body: schemas.EmailBody,
-  written: (members) => members,
-  replies: { 202: schemas.MailPromised },
-  problems: [],
-  async handle({ body }, { accounts }) {
-    await accounts.resendVerification(body.email)
-    return reply(202, { message: 'If this address is still to be confirmed, a mail is on its way.' })
-  },
-})
-
 export const changePassword = defineRoute({
   method: 'post',
   path: '/v1/me/password',
@@ -67,11 +76,10 @@ export const changePassword = defineRoute({
   body: schemas.PasswordBody,
   replies: { 200: schemas.TokenResponse },
   problems: ['wrong-password', 'password-refused', 'too-many-attempts'],
-  async handle({ body, caller, client }, { accounts, clock }) {
+  async handle({ body, caller }, { accounts, clock }) {
     const signedIn = await accounts.changePassword(caller, {
       currentPassword: body.current_password,
       newPassword: body.new_password,
-      client,
     })
     return reply(200, tokenView(signedIn, clock.now()))
   },

@@ -1,0 +1,87 @@
+import { expect } from 'chai'
+import { createMetrics, metricDefinitions } from '../../src/metrics/index.ts'
+import { kept } from '../../src/metrics/kept.ts'
+import type { LogEvent, LogFields } from '../../src/platform/log.ts'
+import { endReasons } from '../../src/sessions/session.ts'
+import type { RuleName } from '../../src/throttle/index.ts'
+
+describe('the metrics of a process', () => {
+  it('begin with every reason of an ending and every rule of a limit', () => {
+    const rules: Record<RuleName, true> = {
+      'wrong-passwords': true,
+      logins: true,
+      registrations: true,
+      'wrong-tokens': true,
+      mails: true,
+    }
+
+    expect(metricDefinitions.latchkey_sessions_ended_total.labels.reason).to.deep.equal(endReasons)
+    expect(metricDefinitions.latchkey_limits_reached_total.labels.rule).to.deep.equal(Object.keys(rules))
+  })
+
+  it('count what the log is told, and pass it on as it was', async () => {
+    const metrics = createMetrics()
+    const told: [LogEvent, LogFields | undefined][] = []
+    const log = metrics.counting((event, fields) => told.push([event, fields]))
+
+    log('login.failed', { reason: 'wrong-password', user_id: 'ada' })
+    log('sessions.ended', { reason: 'logged-out-everywhere', count: 3 })
+    log('mail.failed', { reason: '550' })
+
+    const text = await metrics.text()
+    expect(text).to.include('\nlatchkey_logins_total{outcome="wrong-password"} 1\n')
+    expect(text).to.include('\nlatchkey_sessions_ended_total{reason="logged-out-everywhere"} 3\n')
+    expect(text).to.include('\nlatchkey_mails_total{outcome="failed"} 1\n')
+    expect(text).to.include('\nlatchkey_log_events_total{event="mail.failed"} 1\n')
+    expect(told).to.deep.equal([
+      ['login.failed', { reason: 'wrong-password', user_id: 'ada' }],
+      ['sessions.ended', { reason: 'logged-out-everywhere', count: 3 }],
+      ['mail.failed', { reason: '550' }],
+    ])
+  })
+
+  it('leave out what nobody can tell yet', async () => {
+    const text = await createMetrics().text()
+
+    expect(text).to.include('# TYPE latchkey_open_sessions gauge\n')
+    expect(text).to.not.match(/^latchkey_open_sessions /m)
+    expect(text).to.include('latchkey_store_up{store="redis"} 0\n')
+  })
+})
+
+describe('an answer that is kept', () => {
+  it('is asked for once, however many want it at a time', async () => {
+    let asked = 0
+    const answer = kept(async () => (asked += 1), 60_000)
+
+    expect(await Promise.all([answer(), answer(), answer()])).to.deep.equal([1, 1, 1])
+    expect(await answer()).to.equal(1)
+  })
+
+  it('is null when it fails, and is then asked for anew', async () => {
+    let asked = 0
+    const answer = kept(async () => {
+      asked += 1
+      if (asked === 1) throw new Error('away')
+      return asked
+    }, 60_000)
+
+    expect(await answer()).to.equal(null)
+    expect(await answer()).to.equal(2)
+  })
+
+  it('is null when it does not come in time, and nobody asks a second time meanwhile', async () => {
+    let asked = 0
+    let arrive = (_answer: string) => {}
+    const answer = kept(() => {
+      asked += 1
+      return new Promise<string>((resolve) => (arrive = resolve))
+    }, 60_000)
+
+    expect(await Promise.all([answer(), answer()])).to.deep.equal([null, null])
+    expect(asked).to.equal(1)
+    const late = answer()
+    arrive('late')
+    expect(await late).to.equal('late')
+  })
+})
