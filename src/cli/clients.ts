@@ -1,28 +1,20 @@
-import type { Actor } from '../audit/index.ts'
 import type { Clients, ServiceClient } from '../clients/index.ts'
 import { AppError } from '../errors.ts'
+import { operator } from './operator.ts'
 import { printTable } from './table.ts'
 
 /** `clients create`: prints the id and the secret, which can be read here and never again. */
 export async function createClient(
   clients: Clients,
-  actor: Actor,
   { name, json }: { name: string; json?: boolean },
 ): Promise<number> {
-  try {
-    const { client, secret } = await clients.create(name, actor)
-    if (json) console.log(JSON.stringify({ ...asJson(client), secret }))
-    else {
-      console.log(`id      ${client.id}\nsecret  ${secret}`)
-      console.error('Keep the secret now: it is stored as a digest only, and is not shown again.')
-    }
-    return 0
-  } catch (error) {
-    const [fault] = (error instanceof AppError && error.faults) || []
-    if (!fault) throw error
-    console.error(`The ${fault.member} ${fault.detail}.`)
-    return 1
+  const { client, secret } = await clients.create(name, operator)
+  if (json) console.log(JSON.stringify({ ...asJson(client), secret }))
+  else {
+    console.log(`id      ${client.id}\nsecret  ${secret}`)
+    console.error('Keep the secret now: it is stored as a digest only, and is not shown again.')
   }
+  return 0
 }
 
 /** `clients list`: those that were revoked as well. */
@@ -34,9 +26,9 @@ export async function listClients(clients: Clients, { json }: { json?: boolean }
 }
 
 /** `clients revoke`: the exit code tells whether it is revoked now. */
-export async function revokeClient(clients: Clients, actor: Actor, id: string): Promise<number> {
+export async function revokeClient(clients: Clients, id: string): Promise<number> {
   try {
-    await clients.revoke(id, actor)
+    await clients.revoke(id, operator)
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'not-found') throw error
     console.error('There is no client with this id.')

@@ -1,5 +1,4 @@
 import { Command, CommanderError, Option } from 'commander'
-import type { Actor } from '../audit/index.ts'
 import { ConfigError, readConfig } from '../config.ts'
 import { AppError } from '../errors.ts'
 import { mailStatuses } from '../mail/index.ts'
@@ -22,9 +21,6 @@ async function withServices(command: (services: Services) => Promise<number>): P
     await services.close()
   }
 }
-
-/** Whoever has a shell and the environment of the service; who that is, the service cannot tell. */
-const operator: Actor = { kind: 'operator', id: null, address: null, userAgent: null }
 
 const program = new Command('latchkey')
   .description('Look after a Latchkey service; the environment is that of the service.')
@@ -82,8 +78,8 @@ clients
   .description('create credentials; the secret is shown once')
   .requiredOption('--name <name>', 'what people call the service')
   .option('--json', 'one JSON object')
-  .action((options: Parameters<typeof createClient>[2]) =>
-    withServices((services) => createClient(services.clients, operator, options)),
+  .action((options: Parameters<typeof createClient>[1]) =>
+    withServices((services) => createClient(services.clients, options)),
   )
 
 clients
@@ -98,7 +94,7 @@ clients
   .command('revoke')
   .description('revoke the credentials of a client, at once and for good')
   .argument('<id>', 'as clients list shows it')
-  .action((id: string) => withServices((services) => revokeClient(services.clients, operator, id)))
+  .action((id: string) => withServices((services) => revokeClient(services.clients, id)))
 
 try {
   await program.parseAsync()

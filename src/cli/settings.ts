@@ -1,13 +1,10 @@
-import type { Actor } from '../audit/index.ts'
 import { AppError } from '../errors.ts'
 import type { Services } from '../services.ts'
 import type { SettingRecord } from '../settings/index.ts'
+import { operator } from './operator.ts'
 import { printTable } from './table.ts'
 
 type Settings = Services['settings']
-
-/** Whoever has the environment of the service; their account is not known. */
-const operator: Actor = { kind: 'operator', id: null, address: null, userAgent: null }
 
 /** `settings list`: all of them, with what holds now. */
 export async function listSettings(settings: Settings, { json }: { json?: boolean }): Promise<number> {

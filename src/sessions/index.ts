@@ -74,11 +74,11 @@ interface Removed extends Ended {
 }
 
 const lastSeenStepMs = 60_000
-const sampleDraws = 1000
-const sampleBatch = 100
 const revocationsMax = 100_000
 /** As long as the longest life that an access token can be given: nobody may hold an older answer about one. */
 const revocationsKeptMs = 86_400_000
+const sampleDraws = 1000
+const sampleBatch = 100
 const replayContext = (sessionId: string) => `latchkey refresh replay v1 ${sessionId}`
 
 /**

@@ -47,11 +47,11 @@ describe('the estimate of open sessions', () => {
     this.timeout(60_000)
     redis = await ownRedis()
     sessions = createSessions({
+      log: () => undefined,
       redis: redis.operator(),
       prefix: 'latchkey:',
       clock,
       lives: () => lives,
-      log: () => undefined,
     })
   })
   after(() => redis.discard())

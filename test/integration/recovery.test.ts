@@ -274,7 +274,7 @@ describe('a change of an account', () => {
 
   it('to the address that it has already wants nothing and sends nothing', async () => {
     const { person, session } = await room.aPerson()
-    const caller = { userId: person.id, sessionId: session.id }
+    const caller = { userId: person.id, sessionId: session.id, client }
 
     const same = await room.accounts.change(caller, { email: person.email, currentPassword: password })
 
