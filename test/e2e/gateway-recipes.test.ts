@@ -1,8 +1,11 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
 import { expect } from 'chai'
 import { problemKinds } from '../../src/http/index.ts'
 import { provide } from '../../dev/provide.ts'
-import { blocksOf, readDocument } from '../support/documentation.ts'
+import { blocksOf, openShell, readDocument, stepsOf, tableBelow } from '../support/documentation.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   loopback,
@@ -102,8 +105,8 @@ for (const [name, { start, ...traits }] of Object.entries(gateways)) {
     })
     beforeEach(() => (application.reached.length = 0))
 
-    const to = (path: string) => gateway.url + path
-    const get = (path: string, ...headers: [string, string][]) => send(to(path), { headers })
+    const to = (target: string) => gateway.url + target
+    const get = (target: string, ...headers: [string, string][]) => send(to(target), { headers })
 
     /** What the application was told about identity, however its framework would read the names. */
     function identitySeen(): Record<string, string> {
@@ -246,14 +249,14 @@ for (const [name, { start, ...traits }] of Object.entries(gateways)) {
       expect(identitySeen()).to.deep.equal(traits.removesUnknownNames ? {} : { 'x-auth-anything-else': 'forged' })
     })
 
-    for (const path of ['/public/../orders', '/public/%2e%2e/orders', '/public/..%2forders', '//orders'])
-      it(`asks for a token at ${path}`, async () => {
-        expectRefusal(await get(path), 'authentication-required')
+    for (const target of ['/public/../orders', '/public/%2e%2e/orders', '/public/..%2forders', '//orders'])
+      it(`asks for a token at ${target}`, async () => {
+        expectRefusal(await get(target), 'authentication-required')
       })
 
     it('has no way in to the check itself', async () => {
-      for (const path of ['/forward-auth', '/latchkey-check'])
-        expect((await get(path, bearer(ada.tokens.access_token))).headers).to.not.have.property('x-auth-user')
+      for (const target of ['/forward-auth', '/latchkey-check'])
+        expect((await get(target, bearer(ada.tokens.access_token))).headers).to.not.have.property('x-auth-user')
     })
 
     it('sends a large body to the application, and none of it to Latchkey', async () => {
@@ -311,6 +314,44 @@ for (const [name, { start, ...traits }] of Object.entries(gateways)) {
 
       expect(got.status).to.equal(200)
       expect(JSON.parse(got.text).session.ip).to.equal(loopback.client)
+    })
+
+    it('does what the page says when its lines are typed', async () => {
+      const page = readDocument('docs/gateways.md')
+      const logIn = blocksOf(page).find(({ text }) => text.includes('TOKEN='))!
+      const typed = tableBelow(page, 'Check it').map(([cell]) => /`(curl .*)`/.exec(cell!)![1]!)
+      expect(typed).to.have.length(7)
+      const home = fs.mkdtempSync(path.join(os.tmpdir(), 'latchkey-gateway-'))
+      const { host } = new URL(gateway.url)
+      fs.writeFileSync(path.join(home, '.curlrc'), `connect-to = "127.0.0.1:8080:${host}"\n`)
+      const env = { PATH: `${path.dirname(await provide('curl'))}:${process.env['PATH']}`, CURL_HOME: home, HOME: home }
+      const shell = openShell('sh', { cwd: home, env })
+      await shell.paste(stepsOf(readDocument('README.md')).find(({ script }) => script.startsWith('field()'))!.script)
+      await shell.paste(logIn.text.replace('ada@example.com', ada.email))
+
+      const seen: unknown[] = []
+      for (const [i, line] of typed.entries()) {
+        application.reached.length = 0
+        if (i === 6) await relay.set('refuse')
+        const { said } = await shell.paste(line)
+        seen.push([
+          Number(/^HTTP\S+ (\d+)/m.exec(said)?.[1]),
+          application.reached.length === 0 ? null : (identitySeen()['x-auth-role'] ?? 'nobody'),
+        ])
+      }
+      await relay.set('pass')
+      await shell.close()
+      fs.rmSync(home, { recursive: true })
+
+      expect(seen).to.deep.equal([
+        [401, null],
+        [200, 'user'],
+        [200, 'user'],
+        [200, 'nobody'],
+        [200, null],
+        [204, null],
+        [traits.statusWhenAway, null],
+      ])
     })
 
     it('passes on that there were too many wrong tokens, of this client and no other', async () => {
