@@ -40,6 +40,8 @@ export async function serve(
     while (!signal.aborted) {
       try {
         log('migrations.done', { count: await migrate(config.databaseUrl, migrationSource, { signal }) })
+        await services.bulletin.start()
+        if (signal.aborted) return
         services.markMigrated()
         services.mail.start()
         return
@@ -60,7 +62,7 @@ export async function serve(
     async close() {
       log('service.stopping')
       stopping.abort()
-      await Promise.all([listener.close(), migrated])
+      await Promise.all([listener.close(), migrated, services.bulletin.stop()])
       await services.close()
       log('service.stopped')
     },

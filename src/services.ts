@@ -1,8 +1,11 @@
 import packageJson from '../package.json' with { type: 'json' }
 import { createAccounts, createPasswords, type Accounts } from './accounts/index.ts'
+import { createAudit } from './audit/index.ts'
+import { createClients } from './clients/index.ts'
 import type { Config } from './config.ts'
 import { createMail, type Links, type Mail } from './mail/index.ts'
 import { compileTrust } from './platform/address.ts'
+import { createBulletin } from './platform/bulletin.ts'
 import { systemClock, type Clock } from './platform/clock.ts'
 import type { Log } from './platform/log.ts'
 import { openPostgres } from './platform/postgres.ts'
@@ -10,6 +13,8 @@ import { createReadiness } from './platform/readiness.ts'
 import { openRedis } from './platform/redis.ts'
 import { createSessions } from './sessions/index.ts'
 import { createThrottle } from './throttle/index.ts'
+
+const auditRetentionMs = 365 * 86_400_000
 
 export type Services = ReturnType<typeof createServices>
 
@@ -21,6 +26,10 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     poolMax: config.databasePoolMax,
     timeoutMs: config.databaseTimeoutMs,
   })
+  const bulletin = createBulletin({ url: config.databaseUrl, timeoutMs: config.databaseTimeoutMs, log })
+  const audit = createAudit({ knex, clock, retentionMs: () => auditRetentionMs, log })
+  const clients = createClients({ knex, audit, clock })
+  bulletin.follow('clients', clients.reread)
   const { settings } = config
   const sessions = createSessions({
     redis,
@@ -34,6 +43,7 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
       reuseWindowMs: settings.refresh_reuse_window_seconds * 1000,
       perUserMax: settings.sessions_per_user_max,
     }),
+    log,
   })
   const throttle = createThrottle({
     redis,
@@ -87,9 +97,12 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
     sessions,
     mail,
     throttle,
+    clients,
+    bulletin,
     trustsProxy: compileTrust(config.trustedProxies),
     clock,
     version: packageJson.version,
+    publicUrl: config.publicUrl,
     readiness: createReadiness({
       redis,
       keyPrefix: config.keyPrefix,
@@ -102,7 +115,7 @@ export function createServices(config: Config, { log, clock = systemClock }: { l
       migrated = true
     },
     async close(): Promise<void> {
-      await Promise.all([sessions.settle(), mail.stop()])
+      await Promise.all([sessions.settle(), clients.settle(), mail.stop(), bulletin.stop()])
       redis.disconnect()
       await knex.destroy()
     },

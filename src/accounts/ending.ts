@@ -98,6 +98,26 @@ export function createEnding({ users, endings, consequences, sessions, clock, lo
   }
 
   /**
+   * Ends the session of a token of either kind, live or not any more (RFC 7009). One that leads nowhere is no error.
+   *
+   * An expired access token is taken for its session: whoever revokes it wants to be signed out, not to be told that this
+   * one token is of no use any more while the refresh token beside it still is.
+   */
+  async function revokeToken(token: string): Promise<void> {
+    const checked = await sessions.check(token)
+    switch (checked.kind) {
+      case 'unknown':
+        return logOutByRefreshToken(token)
+      case 'ended':
+        return confirmEnding(checked)
+      case 'lapsed':
+        return logOut(checked)
+      case 'live':
+        return logOut({ userId: checked.session.userId, sessionId: checked.session.id })
+    }
+  }
+
+  /**
    * Logs a person out everywhere; returns how many sessions were open.
    *
    * The epoch moves first: a login that adds its session after the set was cleared then finds, when it reads the epoch
@@ -131,7 +151,7 @@ export function createEnding({ users, endings, consequences, sessions, clock, lo
     return end('revoke-others', userId, others)
   }
 
-  return { end, confirmEnding, logOut, logOutByRefreshToken, logOutEverywhere, revoke, revokeOthers }
+  return { end, confirmEnding, logOut, logOutByRefreshToken, revokeToken, logOutEverywhere, revoke, revokeOthers }
 }
 
 /** Waits for two writes, whatever becomes of either, and fails if one has. */

@@ -87,6 +87,7 @@ export function createAccounts({
     confirmEnding: ending.confirmEnding,
     logOut: ending.logOut,
     logOutByRefreshToken: ending.logOutByRefreshToken,
+    revokeToken: ending.revokeToken,
     logOutEverywhere: ending.logOutEverywhere,
     revoke: ending.revoke,
     revokeOthers: ending.revokeOthers,

@@ -4,9 +4,9 @@ import Koa, { type Context, type Next } from 'koa'
 import { v4 } from 'uuid'
 import { AppError } from '../errors.ts'
 import type { Log, LogFields } from '../platform/log.ts'
-import { checkBearer, clientOf, readBody, readParams } from './guard.ts'
-import { problemOf } from './problems.ts'
-import { takesBody, type Route, type Services } from './route.ts'
+import { checkBearer, checkClient, clientOf, readBody, readParams } from './guard.ts'
+import { oauthErrorOf, problemOf } from './problems.ts'
+import { takesBody, type Bearer, type Refused, type Route, type Services } from './route.ts'
 import { routes } from './routes/index.ts'
 
 export const urlMaxChars = 8192
@@ -19,7 +19,8 @@ export function createApp({ services, log, stopping }: { services: Services; log
   const router = new Router({ strict: true, sensitive: true })
   for (const route of routes) {
     const methods = route.method === 'any' ? METHODS : [route.method]
-    router.register(route.path, methods, (ctx) => run(route, ctx, services))
+    const answer = route.dialect === 'oauth' ? runInOauth : run
+    router.register(route.path, methods, (ctx) => answer(route, ctx, services))
   }
   app.use(router.routes())
   app.use(nothingHere)
@@ -70,12 +71,34 @@ function causeOf({ cause }: AppError): LogFields {
 }
 
 async function run(route: Route, ctx: Context, services: Services): Promise<void> {
-  const caller = route.auth === 'none' ? null : await checkBearer(ctx, services)
-  if (route.auth === 'bearer' && caller && 'refusal' in caller) throw caller.refusal
+  const caller = await callerOf(route, ctx, services)
   const params = route.params ? readParams(route.params, ctx['params']) : undefined
   const body = takesBody(route) ? await readBody(ctx, route, services) : undefined
   const reply = await route.handle({ body, params, caller, client: clientOf(ctx, services) }, services)
   send(ctx, reply.status, reply.body, reply.headers, 'application/json; charset=utf-8')
+}
+
+/** Like {@link run}, for clients that expect the errors of OAuth. */
+async function runInOauth(route: Route, ctx: Context, services: Services): Promise<void> {
+  try {
+    await run(route, ctx, services)
+  } catch (error) {
+    const told = error instanceof AppError && oauthErrorOf(error)
+    if (!told) throw error
+    send(ctx, told.status, told.body, told.headers, 'application/json; charset=utf-8')
+  }
+}
+
+/** Who asks, as far as the route wants to know. @throws AppError when it must know and they do not say */
+async function callerOf({ auth }: Route, ctx: Context, services: Services): Promise<Bearer | Refused | null> {
+  if (auth === 'none') return null
+  if (auth === 'client') {
+    await checkClient(ctx, services)
+    return null
+  }
+  const caller = await checkBearer(ctx, services)
+  if (auth === 'bearer' && 'refusal' in caller) throw caller.refusal
+  return caller
 }
 
 function send(

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Accounts, Caller, Written } from '../accounts/index.ts'
+import type { Clients } from '../clients/index.ts'
 import type { AppError, ErrorCode } from '../errors.ts'
 import type { Trust } from '../platform/address.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -10,12 +11,15 @@ import type { Throttle } from '../throttle/index.ts'
 /** What the routes may call. */
 export interface Services {
   accounts: Accounts
+  clients: Clients
   sessions: Sessions
   throttle: Throttle
   trustsProxy: Trust
   readiness: Readiness
   clock: Clock
   version: string
+  /** Where this service is reached, without a slash at its end. */
+  publicUrl: string
 }
 
 /** Who sent a request: the caller's session, and the card of its person as far as Redis has it. */
@@ -30,7 +34,7 @@ export interface Refused {
   ended: Caller | null
 }
 
-type Auth = 'none' | 'bearer' | 'optional-bearer'
+type Auth = 'none' | 'bearer' | 'optional-bearer' | 'client'
 /** `any`: every method there is; a body that comes with it is not read. */
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete' | 'any'
 type Replies = { readonly [Status in 200 | 201 | 202 | 204]?: z.ZodType }
@@ -38,7 +42,7 @@ type Replies = { readonly [Status in 200 | 201 | 202 | 204]?: z.ZodType }
 interface RequestOf<A extends Auth, B, P> {
   body: B
   params: P
-  caller: A extends 'bearer' ? Bearer : A extends 'none' ? null : Bearer | Refused
+  caller: A extends 'bearer' ? Bearer : A extends 'optional-bearer' ? Bearer | Refused : null
   client: Client
 }
 
@@ -54,8 +58,13 @@ interface Declaration<A extends Auth, B, P, R extends Replies> {
   method: Method
   path: string
   summary: string
-  /** `optional-bearer`: a live token makes a caller; with any other the handler gets the refusal and decides. */
+  /**
+   * `optional-bearer`: a live token makes a caller; with any other the handler gets the refusal and decides. `client`:
+   * the credentials of a service.
+   */
   auth: A
+  /** `oauth`: takes a form, and says what is wrong with a request as RFC 6749 §5.2 does. */
+  dialect?: 'oauth'
   params?: z.ZodType<P>
   body?: z.ZodType<B>
   /** Where members of the body are what people write about themselves: which, so that all their faults are told at once. */
@@ -72,6 +81,7 @@ export interface Route {
   path: string
   summary: string
   auth: Auth
+  dialect?: 'oauth'
   params?: z.ZodType
   body?: z.ZodType
   written?: (members: Record<string, unknown>) => Written
@@ -113,6 +123,7 @@ export function problemsOf(route: Route): ErrorCode[] {
   return [
     ...route.problems,
     ...(route.auth === 'bearer' ? (['authentication-required', 'invalid-token'] as const) : []),
+    ...(route.auth === 'client' ? (['invalid-client'] as const) : []),
     ...(route.auth === 'none' ? [] : (['too-many-attempts'] as const)),
     ...(route.params ? (['not-found'] as const) : []),
     ...(takesBody(route)

@@ -142,12 +142,28 @@ if redis.call('EXISTS', KEYS[1]) == 1 then put_card(KEYS[1], ARGV[1]) end
 return 1
 `
 
+/**
+ * Tells the stream of sessions that have ended, all of one person and at one time; the oldest entries make room.
+ *
+ * KEYS  1 revocations
+ * ARGV  1 about how many entries to keep   2 life of the key (ms)   3 user id   4 time, RFC 3339
+ *       then two values a session: id, reason
+ */
+const tell = `
+for i = 5, #ARGV, 2 do
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*',
+    'user', ARGV[3], 'session', ARGV[i], 'reason', ARGV[i + 1], 'at', ARGV[4])
+end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+`
+
 export interface SessionScripts {
   latchkeyLookUp(numberOfKeys: number, ...keysThenStart: string[]): Promise<(string | null)[]>
   latchkeyOpen(key: string, ...values: (string | number)[]): Promise<string[]>
   latchkeySwap(key: string, ...values: (string | number)[]): Promise<[number, (string | null)?]>
   latchkeyRemove(key: string, ...sessionIds: string[]): Promise<string[]>
   latchkeyCard(key: string, card: string): Promise<number>
+  latchkeyTell(key: string, ...values: (string | number)[]): Promise<number>
 }
 
 /** Teaches a connection the scripts; it runs them by digest and sends them again after SCRIPT FLUSH. */
@@ -157,5 +173,6 @@ export function withScripts(redis: Redis): Redis & SessionScripts {
   redis.defineCommand('latchkeySwap', { lua: swap, numberOfKeys: 1 })
   redis.defineCommand('latchkeyRemove', { lua: remove, numberOfKeys: 1 })
   redis.defineCommand('latchkeyCard', { lua: card, numberOfKeys: 1 })
+  redis.defineCommand('latchkeyTell', { lua: tell, numberOfKeys: 1 })
   return redis as Redis & SessionScripts
 }

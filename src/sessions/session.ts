@@ -47,6 +47,7 @@ export interface Session {
 
 export interface Previous {
   accessDigest: string
+  accessIssuedAt: number
   /** The old access token works until here, so that requests under way at a refresh are not cut off. */
   accessExpiresAt: number
   refreshDigest: string
@@ -55,17 +56,20 @@ export interface Previous {
   replay: string
 }
 
-export type AccessVerdict = { kind: 'live' } | { kind: 'dead'; reason: 'expired' | 'idle' }
+/** With when the token was issued and when it expires. */
+export type AccessVerdict =
+  { kind: 'live'; issuedAt: number; expiresAt: number } | { kind: 'dead'; reason: 'expired' | 'idle' }
 
 /** Whether an access token that points to this session opens anything now. */
 export function judgeAccess(session: Session, accessDigest: string, now: number): AccessVerdict {
   const lapse = lapseOf(session, now)
   if (lapse) return { kind: 'dead', reason: lapse }
   const { access, previous } = session
-  const live =
-    (accessDigest === access.digest && now < access.expiresAt) ||
-    (accessDigest === previous?.accessDigest && now < previous.accessExpiresAt)
-  return live ? { kind: 'live' } : { kind: 'dead', reason: 'expired' }
+  if (accessDigest === access.digest && now < access.expiresAt)
+    return { kind: 'live', issuedAt: session.refreshedAt, expiresAt: access.expiresAt }
+  if (accessDigest === previous?.accessDigest && now < previous.accessExpiresAt)
+    return { kind: 'live', issuedAt: previous.accessIssuedAt, expiresAt: previous.accessExpiresAt }
+  return { kind: 'dead', reason: 'expired' }
 }
 
 export type RefreshVerdict =
@@ -116,6 +120,7 @@ export function encodeSession(session: Session): string {
     previous: previous
       ? {
           access: previous.accessDigest,
+          access_issued_at: previous.accessIssuedAt,
           access_expires_at: previous.accessExpiresAt,
           refresh: previous.refreshDigest,
           grace_ends_at: previous.graceEndsAt,
@@ -146,6 +151,7 @@ export function decodeSession(userId: string, id: string, json: string): Session
       previous: stored.previous
         ? {
             accessDigest: stored.previous.access,
+            accessIssuedAt: stored.previous.access_issued_at ?? stored.created_at,
             accessExpiresAt: stored.previous.access_expires_at,
             refreshDigest: stored.previous.refresh,
             graceEndsAt: stored.previous.grace_ends_at,
@@ -187,6 +193,8 @@ interface StoredSession {
   refresh: string
   previous?: {
     access: string
+    /** Missing in what an older version wrote. */
+    access_issued_at?: number
     access_expires_at: number
     refresh: string
     grace_ends_at: number

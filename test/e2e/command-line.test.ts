@@ -1,36 +1,10 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import knexModule, { type Knex } from 'knex'
 import { migrationSource } from '../../migrations/index.ts'
 import { migrate } from '../../src/platform/migrate.ts'
-import { databaseUrl, keyPrefix, redisUrl } from '../support/stores.ts'
-
-const root = new URL('../..', import.meta.url).pathname
-const command =
-  process.env['LATCHKEY_UNDER_TEST'] === 'build' ? ['dist/src/cli/main.js'] : ['--import', 'tsx', 'src/cli/main.ts']
-
-/** Runs the operator's command line, with no API there. */
-async function latchkey(args: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [...command, ...args], {
-    cwd: root,
-    env: {
-      PATH: process.env['PATH'],
-      DATABASE_URL: databaseUrl(),
-      REDIS_URL: redisUrl(),
-      KEY_PREFIX: keyPrefix,
-      ...env,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let out = ''
-  let errors = ''
-  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
-  const [code] = (await once(child, 'close')) as [number]
-  return { code, out, errors }
-}
+import { latchkey } from '../support/command-line.ts'
+import { databaseUrl } from '../support/stores.ts'
 
 describe('latchkey mail', function () {
   this.timeout(60_000)
@@ -109,5 +83,53 @@ describe('latchkey mail', function () {
     const unusable = await latchkey(['mail', 'list'], { DATABASE_URL: '' })
     expect(unusable.code).to.equal(1)
     expect(unusable.errors).to.include('DATABASE_URL must be set')
+  })
+})
+
+describe('latchkey clients', function () {
+  this.timeout(60_000)
+  const lines = (out: string) => out.trim().split('\n')
+
+  it('shows the secret of a new client once, in the answer to its creation', async () => {
+    const { code, out, errors } = await latchkey(['clients', 'create', '--name', 'orders'])
+
+    expect(code).to.equal(0)
+    const [, id, secret] = /^id {6}([0-9a-f-]{36})\nsecret {2}([\w-]{43})\n$/.exec(out)!
+    expect(errors).to.include('not shown again')
+    const listed = await latchkey(['clients', 'list'])
+    expect(
+      lines(listed.out)
+        .find((line) => line.startsWith(id!))!
+        .split('\t')[1],
+    ).to.equal('orders')
+    expect(listed.out + (await latchkey(['clients', 'list', '--json'])).out).to.not.include(secret)
+  })
+
+  it('revokes a client, once and for good', async () => {
+    const { out } = await latchkey(['clients', 'create', '--name', 'orders', '--json'])
+    const { id, revoked_at } = JSON.parse(out) as { id: string; revoked_at: null }
+    expect(revoked_at).to.equal(null)
+
+    for (let i = 0; i < 2; i++)
+      expect(await latchkey(['clients', 'revoke', id])).to.include({ code: 0, out: 'The client is revoked.\n' })
+
+    const listed = lines((await latchkey(['clients', 'list', '--json'])).out)
+      .map((line) => JSON.parse(line) as { id: string; revoked_at: string })
+      .find((client) => client.id === id)!
+    expect(Date.parse(listed.revoked_at)).to.be.closeTo(Date.now(), 60_000)
+  })
+
+  it('says so when there is no such client, or the name cannot be one, and exits with 1', async () => {
+    for (const id of [randomUUID(), 'nonsense'])
+      expect(await latchkey(['clients', 'revoke', id])).to.deep.equal({
+        code: 1,
+        out: '',
+        errors: 'There is no client with this id.\n',
+      })
+    expect(await latchkey(['clients', 'create', '--name', ' '])).to.deep.equal({
+      code: 1,
+      out: '',
+      errors: 'The name must be 1 to 100 printable characters.\n',
+    })
   })
 })

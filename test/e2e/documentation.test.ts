@@ -27,7 +27,7 @@ import { eventually } from '../support/eventually.ts'
 import { aPerson, aSession, uniqueEmail, type Someone } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
 import { startSmtp, type SmtpSink } from '../support/smtp.ts'
-import { connectRedis, databaseUrl, keyPrefix, operatorsRedis, withDatabase } from '../support/stores.ts'
+import { connectRedis, contentOf, databaseUrl, keyPrefix, operatorsRedis, withDatabase } from '../support/stores.ts'
 
 /**
  * What the README shows is run here as it is printed. Run are the blocks marked `sh`, in one shell from the first to the
@@ -117,8 +117,7 @@ for (const name of shells) {
     it('leave no token in Redis, in no key and no value', async () => {
       const { said } = await machine.shell.paste(`printf '%s\\n' "$ACCESS" "$REFRESH" "$PHONE" "$LAPTOP"`)
       const stored: unknown[] = []
-      for (const key of await machine.redis.keys('*'))
-        stored.push(key, key.includes(':sessions:') ? await machine.redis.hgetall(key) : await machine.redis.get(key))
+      for (const key of await machine.redis.keys('*')) stored.push(key, await contentOf(machine.redis, key))
 
       for (const token of said.trim().split('\n')) {
         expect(token).to.match(/^[0-9a-f-]{36}$/)
@@ -163,6 +162,7 @@ describe('what the README says of sessions', () => {
       access: 2 * seconds('access_token_ttl_seconds'),
       refresh: seconds('session_idle_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
       ended: seconds('session_idle_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
+      revocations: 86_400,
       unwritten: seconds('session_idle_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
       limit: seconds('wrong_passwords_window_seconds'),
     }
@@ -183,12 +183,13 @@ describe('what the README says of sessions', () => {
       access: await redis.ttl((await pointers('access'))[0]!),
       refresh: await redis.ttl(second),
       ended: await redis.ttl(`${keyPrefix}ended:${fresh.session.id}`),
+      revocations: await redis.ttl(`${keyPrefix}revocations`),
       unwritten: await ttlOfUnwritten(redis),
       limit: await redis.ttl(`${keyPrefix}limit:wrong-passwords:${person.id}`),
     }
 
     for (const [key, , , said] of tableBelow(readme, 'Keys')) {
-      const part = /:(\w+):/.exec(key!)![1]!
+      const part = /:(\w+)/.exec(key!)![1]!
       expect(measured[part], part).to.be.closeTo(lives[part]!, 5)
       expect(said, part).to.include(inWords(lives[part]!))
     }
@@ -405,7 +406,13 @@ async function ttlOfUnwritten(redis: Redis): Promise<number> {
   const userId = randomUUID()
   const { session_idle_ttl_seconds: idle, refresh_reuse_window_seconds: reuseWindow } = settingDefinitions
   const lives = { idleMs: idle.initial * 1000, reuseWindowMs: reuseWindow.initial * 1000 } as Lives
-  const sessions = createSessions({ redis, prefix: keyPrefix, clock: systemClock, lives: () => lives })
+  const sessions = createSessions({
+    redis,
+    prefix: keyPrefix,
+    clock: systemClock,
+    lives: () => lives,
+    log: () => undefined,
+  })
   await sessions.noteUnwritten(userId, 'all', 'logged-out-everywhere')
   return redis.ttl(`${keyPrefix}unwritten:{${userId}}`)
 }

@@ -41,7 +41,7 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
   if (redis.status !== 'ready') await once(redis, 'ready')
   const clock = movableClock()
   const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
-  const sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives })
+  const sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives, log: () => undefined })
   const mails = createMail({
     knex: pool,
     databaseUrl: postgres,

@@ -83,7 +83,7 @@ describe('the README', () => {
   it('lists every Redis key by its name, and no other', () => {
     const prefix = variables['KEY_PREFIX']!.initial!
     const keys = createKeys(prefix)
-    const { sessionsStart, sessions, access, refresh, ended, unwritten, ...others } = keys
+    const { sessionsStart, sessions, access, refresh, ended, revocations, unwritten, ...others } = keys
     expect(others).to.deep.equal({})
     expect(sessions('')).to.equal(`${sessionsStart}}`)
 
@@ -92,6 +92,7 @@ describe('the README', () => {
       code(access('<digest>')),
       code(refresh('<digest>')),
       code(ended('<session id>')),
+      code(revocations),
       code(unwritten('<user id>')),
       code(`${keyStart(prefix)}:<rule>:<subject>`),
     ])
@@ -242,7 +243,7 @@ const wholeSession: Session = {
   client: { address: '127.0.0.1', userAgent: 'curl' },
   access: { digest: '', expiresAt: 0 },
   refreshDigest: '',
-  previous: { accessDigest: '', accessExpiresAt: 0, refreshDigest: '', graceEndsAt: 0, replay: '' },
+  previous: { accessDigest: '', accessIssuedAt: 0, accessExpiresAt: 0, refreshDigest: '', graceEndsAt: 0, replay: '' },
 }
 
 function namesIn(json: object): string[] {
@@ -256,7 +257,12 @@ function membersOf(heading: string): string[] {
 }
 
 function endpointRow({ method, path: at, auth, body, summary, replies, problems }: Route): string[] {
-  const tokens = { none: '–', bearer: 'access', 'optional-bearer': body ? 'access or refresh' : 'access' }
+  const tokens = {
+    none: '–',
+    bearer: 'access',
+    'optional-bearer': body ? 'access or refresh' : 'access',
+    client: 'service client',
+  }
   const shape = (body as unknown as { shape: Record<string, { safeParse(value: unknown): { success: boolean } }> })
     ?.shape
   const members = Object.entries(shape ?? {}).map(([name, schema]) =>

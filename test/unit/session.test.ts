@@ -33,6 +33,7 @@ const session: fc.Arbitrary<Session> = fc.record({
   previous: maybe(
     fc.record({
       accessDigest: digest,
+      accessIssuedAt: time,
       accessExpiresAt: time,
       refreshDigest: digest,
       graceEndsAt: time,

@@ -2,6 +2,7 @@ import type { Route } from '../route.ts'
 import * as auth from './auth.ts'
 import * as gateways from './gateways.ts'
 import * as me from './me.ts'
+import * as oauth from './oauth.ts'
 import * as recovery from './recovery.ts'
 import * as service from './service.ts'
 import * as sessions from './sessions.ts'
@@ -29,6 +30,9 @@ export const routes: readonly Route[] = [
   sessions.renameSession,
   sessions.revokeSession,
   sessions.revokeOtherSessions,
+  oauth.introspect,
+  oauth.revokeToken,
+  oauth.showMetadata,
   gateways.forwardAuth,
   gateways.forwardAuthBelow,
   service.greet,
