@@ -19,7 +19,7 @@ interface Entry {
 async function toldOf({ id }: Someone): Promise<Entry[]> {
   const entries = (await operatorsRedis().xrange(stream, '-', '+')).map(([, fields]) => {
     const pairs = fields.flatMap((name, i) => (i % 2 === 0 ? [[name, fields[i + 1]!]] : []))
-    return Object.fromEntries(pairs) as unknown as Entry
+    return Object.fromEntries(pairs) as Entry
   })
   return entries.filter(({ user }) => user === id)
 }
