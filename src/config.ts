@@ -82,6 +82,13 @@ const serviceVariables = {
     initial: 'http://127.0.0.1:3000',
     meaning: 'What the links in mails begin with. Must be set where `SMTP_URL` is.',
   },
+  PUBLIC_URL: {
+    schema: url('http://', 'https://')
+      .refine((text) => !/[?#]/.test(text), 'must have neither a query nor a fragment')
+      .transform((text) => text.replace(/\/+$/, '')),
+    initial: 'http://127.0.0.1:3000',
+    meaning: 'Where services reach this one: the issuer of its tokens, as introspection and the metadata say it.',
+  },
   HOST: { schema: z.string().min(1), initial: '127.0.0.1', meaning: 'Address to listen on; `0.0.0.0` for all.' },
   PORT: { schema: whole(0, 65_535), initial: '3000', meaning: 'Port to listen on; 0 takes a free one.' },
   OPS_HOST: {
@@ -185,6 +192,8 @@ export interface Config {
   mailFrom: { name: string; address: string }
   /** Without a slash at its end. */
   frontendUrl: string
+  /** Without a slash at its end. */
+  publicUrl: string
   keyPrefix: string
   host: string
   port: number
@@ -241,6 +250,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     smtp: read.SMTP_URL ? { url: read.SMTP_URL } : null,
     mailFrom: read.MAIL_FROM,
     frontendUrl: read.FRONTEND_URL,
+    publicUrl: read.PUBLIC_URL,
     keyPrefix: read.KEY_PREFIX,
     host: read.HOST,
     port: read.PORT,

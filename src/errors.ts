@@ -9,6 +9,7 @@ export const errorCodes = [
   'invalid-refresh-token',
   'invalid-reset-token',
   'invalid-token-link',
+  'invalid-client',
   'registration-closed',
   'wrong-password',
   'email-unverified',

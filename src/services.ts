@@ -1,6 +1,7 @@
 import packageJson from '../package.json' with { type: 'json' }
 import { createAccounts, createPasswords, type Accounts } from './accounts/index.ts'
 import { createAudit, type Actor } from './audit/index.ts'
+import { createClients } from './clients/index.ts'
 import type { Config } from './config.ts'
 import { createMail, type Links, type Mail } from './mail/index.ts'
 import type { Metrics } from './metrics/index.ts'
@@ -50,11 +51,14 @@ export function createServices(
       audit.record(trx, { event: 'setting.changed', actor, detail: { name, from, to } }),
   })
   bulletin.follow('settings', settings.reread)
+  const clients = createClients({ knex, audit, clock })
+  bulletin.follow('clients', clients.reread)
   const sessions = createSessions({
     redis,
     prefix: config.keyPrefix,
     clock,
     lives: () => livesOf(settings.current()),
+    log,
   })
   const throttle = createThrottle({
     redis,
@@ -125,17 +129,19 @@ export function createServices(
     mail,
     audit,
     throttle,
+    clients,
     settings,
     bulletin,
     trustsProxy: compileTrust(config.trustedProxies),
     clock,
     version: packageJson.version,
+    publicUrl: config.publicUrl,
     readiness,
     markMigrated: () => {
       migrated = true
     },
     async close(): Promise<void> {
-      await Promise.all([sessions.settle(), mail.stop(), bulletin.stop()])
+      await Promise.all([sessions.settle(), clients.settle(), mail.stop(), bulletin.stop()])
       redis.disconnect()
       await knex.destroy()
     },

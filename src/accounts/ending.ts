@@ -126,6 +126,26 @@ export function createEnding({
   }
 
   /**
+   * Ends the session of a token of either kind, live or not any more (RFC 7009). One that leads nowhere is no error.
+   *
+   * An expired access token is taken for its session: whoever revokes it wants to be signed out, not to be told that this
+   * one token is of no use any more while the refresh token beside it still is.
+   */
+  async function revokeToken(token: string, client: Client): Promise<void> {
+    const checked = await sessions.check(token)
+    switch (checked.kind) {
+      case 'unknown':
+        return logOutByRefreshToken(token, client)
+      case 'ended':
+        return confirmEnding(checked)
+      case 'lapsed':
+        return logOut({ ...checked, client })
+      case 'live':
+        return logOut({ userId: checked.session.userId, sessionId: checked.session.id, client })
+    }
+  }
+
+  /**
    * Ends all sessions of a person; returns how many were open.
    *
    * The epoch moves first: a login that adds its session after the set was cleared then finds, when it reads the epoch
@@ -177,6 +197,7 @@ export function createEnding({
     confirmEnding,
     logOut,
     logOutByRefreshToken,
+    revokeToken,
     logOutEverywhere,
     revoke,
     revokeOthers,

@@ -4,6 +4,7 @@ import { AppError, type ErrorCode } from '../errors.ts'
 import { mailStatuses } from '../mail/index.ts'
 import { createLog } from '../platform/log.ts'
 import { createServices, type Services } from '../services.ts'
+import { createClient, listClients, revokeClient } from './clients.ts'
 import { exitCodeOf, usageExitCode } from './exit-codes.ts'
 import { listMails, retryMail } from './mail.ts'
 import { listSessions, revokeSession, revokeUser, showSession } from './sessions.ts'
@@ -175,6 +176,30 @@ settings
   .description('go back to the start value')
   .argument('<name>', 'as settings list shows it')
   .action((name: string) => withServices((services) => changeSetting(services.settings, name, null)))
+const clients = program.command('clients').description('the services that may ask about tokens')
+
+clients
+  .command('create')
+  .description('create credentials; the secret is shown once')
+  .requiredOption('--name <name>', 'what people call the service')
+  .option('--json', 'one JSON object')
+  .action((options: Parameters<typeof createClient>[1]) =>
+    withServices((services) => createClient(services.clients, options)),
+  )
+
+clients
+  .command('list')
+  .description('list clients, newest first')
+  .option('--json', 'one JSON object a line')
+  .action((options: Parameters<typeof listClients>[1]) =>
+    withServices((services) => listClients(services.clients, options)),
+  )
+
+clients
+  .command('revoke')
+  .description('revoke the credentials of a client, at once and for good')
+  .argument('<id>', 'as clients list shows it')
+  .action((id: string) => withServices((services) => revokeClient(services.clients, id)))
 
 try {
   await program.parseAsync()

@@ -5,10 +5,11 @@ import { v4 } from 'uuid'
 import { AppError } from '../errors.ts'
 import type { Metrics } from '../metrics/index.ts'
 import type { Log, LogFields } from '../platform/log.ts'
+import type { Client } from '../sessions/index.ts'
 import { adminOf, underAudit } from './admin.ts'
-import { checkBearer, clientOf, readBody, readParams, readQuery } from './guard.ts'
-import { problemOf } from './problems.ts'
-import { demandsBearer, takesBody, type Bearer, type Route, type Services } from './route.ts'
+import { checkBearer, checkClient, clientOf, readBody, readParams, readQuery } from './guard.ts'
+import { oauthErrorOf, problemOf } from './problems.ts'
+import { demandsBearer, takesBody, type Bearer, type Refused, type Route, type Services } from './route.ts'
 import { routes } from './routes/index.ts'
 import * as service from './routes/service.ts'
 
@@ -51,7 +52,8 @@ function assemble(
   const router = new Router({ strict: true, sensitive: true })
   for (const route of declared) {
     const methods = route.method === 'any' ? METHODS : [route.method]
-    router.register(route.path, methods, (ctx) => run(route, ctx, services))
+    const answer = route.dialect === 'oauth' ? runInOauth : run
+    router.register(route.path, methods, (ctx) => answer(route, ctx, services))
   }
   addTo(router)
   app.use(router.routes())
@@ -107,8 +109,7 @@ function causeOf({ cause }: AppError): LogFields {
 
 async function run(route: Route, ctx: Context, services: Services): Promise<void> {
   const client = clientOf(ctx, services)
-  const caller = route.auth === 'none' ? null : await checkBearer(ctx, client, services)
-  if (demandsBearer(route) && caller && 'refusal' in caller) throw caller.refusal
+  const caller = await callerOf(route, ctx, client, services)
   const answer = async () => {
     const params = route.params ? readParams(route.params, ctx['params']) : undefined
     const query = route.query ? readQuery(route.query, ctx.querystring) : undefined
@@ -120,6 +121,34 @@ async function run(route: Route, ctx: Context, services: Services): Promise<void
       ? await underAudit(route, ctx['params'], adminOf(caller as Bearer), services, answer)
       : await answer()
   send(ctx, reply.status, reply.body, reply.headers, 'application/json; charset=utf-8')
+}
+
+/** Like {@link run}, for clients that expect the errors of OAuth. */
+async function runInOauth(route: Route, ctx: Context, services: Services): Promise<void> {
+  try {
+    await run(route, ctx, services)
+  } catch (error) {
+    const told = error instanceof AppError && oauthErrorOf(error)
+    if (!told) throw error
+    send(ctx, told.status, told.body, told.headers, 'application/json; charset=utf-8')
+  }
+}
+
+/** Who asks, as far as the route wants to know. @throws AppError when it must know and they do not say */
+async function callerOf(
+  route: Route,
+  ctx: Context,
+  client: Client,
+  services: Services,
+): Promise<Bearer | Refused | null> {
+  if (route.auth === 'none') return null
+  if (route.auth === 'client') {
+    await checkClient(ctx, client, services)
+    return null
+  }
+  const caller = await checkBearer(ctx, client, services)
+  if (demandsBearer(route) && 'refusal' in caller) throw caller.refusal
+  return caller
 }
 
 function send(

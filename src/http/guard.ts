@@ -3,10 +3,11 @@ import { z } from 'zod'
 import { AppError, type Fault } from '../errors.ts'
 import { clientAddressOf } from '../platform/address.ts'
 import type { Client } from '../sessions/index.ts'
-import { readJson } from './body.ts'
+import { readForm, readJson } from './body.ts'
 import type { Bearer, Refused, Route, Services } from './route.ts'
 
 const bearer = /^bearer +([\w.~+/=-]+) *$/i
+const basic = /^basic +([\w+/-]+=*) *$/i
 const userAgentMax = 255
 /** What a route takes that declares no body: none, or an empty object. */
 const noMembers = z.strictObject({})
@@ -31,9 +32,40 @@ export async function checkBearer(ctx: Context, client: Client, services: Servic
     const { session, card } = checked
     return { userId: session.userId, sessionId: session.id, session, card, client }
   }
-  if (checked.reason === 'unknown') return { refusal: await unknownToken(client, services), ended: null }
+  if (checked.kind === 'unknown') return { refusal: await unknownToken(client, services), ended: null }
   const ended = checked.kind === 'ended' ? { userId: checked.userId } : null
   return { refusal: new AppError('invalid-token', { reason: checked.reason }), ended }
+}
+
+/**
+ * Checks the credentials of a service in the Authorization header (HTTP Basic, RFC 6749 §2.3.1).
+ *
+ * Every refusal is the same. Credentials that are wrong cost the client's address a point, like a token that is not
+ * known.
+ *
+ * @throws AppError `invalid-client`, `too-many-attempts`; `unavailable` before the clients were read once
+ */
+export async function checkClient(ctx: Context, { address }: Client, services: Services): Promise<void> {
+  const { authorization } = ctx.req.headers
+  if (authorization === undefined || !/^basic( |$)/i.test(authorization)) throw new AppError('invalid-client')
+  const credentials = credentialsIn(authorization)
+  if (credentials && services.clients.verify(credentials.id, credentials.secret)) return
+  throw (await services.throttle.spend('wrong-tokens', { address })) ?? new AppError('invalid-client')
+}
+
+/** Id and secret, each form-encoded on its own, with a colon between them; null for what is no such thing. */
+function credentialsIn(authorization: string): { id: string; secret: string } | null {
+  const encoded = basic.exec(authorization)?.[1]
+  if (encoded === undefined) return null
+  const text = Buffer.from(encoded, 'base64').toString('utf8')
+  const colon = text.indexOf(':')
+  if (colon === -1) return null
+  try {
+    const decode = (part: string) => decodeURIComponent(part.replaceAll('+', ' '))
+    return { id: decode(text.slice(0, colon)), secret: decode(text.slice(colon + 1)) }
+  } catch {
+    return null
+  }
 }
 
 async function unknownToken({ address }: Client, { throttle }: Services): Promise<AppError> {
@@ -77,14 +109,14 @@ export function readQuery(schema: z.ZodType, querystring: string): unknown {
  * When the shape is wrong somewhere, the rules for the other members are asked as well, so that one answer names every
  * invalid member.
  *
- * @throws AppError `validation-failed` and what {@link readJson} throws
+ * @throws AppError `validation-failed` and what {@link readJson} or {@link readForm} throws
  */
 export async function readBody(
   ctx: Context,
-  { body: schema = noMembers, written }: Route,
+  { body: schema = noMembers, written, dialect }: Route,
   services: Services,
 ): Promise<unknown> {
-  const sent = await readJson(ctx)
+  const sent = dialect === 'oauth' ? await readForm(ctx) : await readJson(ctx)
   const parsed = schema.safeParse(sent, { reportInput: true })
   if (parsed.success) return parsed.data
   const faults = parsed.error.issues.flatMap(faultsOfIssue)

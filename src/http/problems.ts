@@ -54,6 +54,11 @@ export const problemKinds = {
     title: 'This link cannot be used',
     detail: 'It is spent, expired or replaced by a newer one. Ask for another with POST /v1/auth/resend-verification.',
   },
+  'invalid-client': {
+    status: 401,
+    title: 'These are not the credentials of a service',
+    detail: 'Send the id and the secret of a service client as HTTP Basic credentials.',
+  },
   'registration-closed': {
     status: 403,
     title: 'Registration is closed',
@@ -117,7 +122,7 @@ export const problemKinds = {
   'unsupported-media-type': {
     status: 415,
     title: 'This kind of body is not understood',
-    detail: 'Send Content-Type: application/json in UTF-8, not compressed.',
+    detail: 'Send application/json, or a form to the OAuth endpoints, in UTF-8 and not compressed.',
   },
   'too-many-attempts': {
     status: 429,
@@ -173,8 +178,7 @@ export function problemOf(
   const { code, reason, faults, checks, retryAfterSeconds } = error
   const kind: ProblemKind = problemKinds[code]
   const headers: Record<string, string> = {}
-  if (kind.status === 401)
-    headers['WWW-Authenticate'] = code === 'invalid-token' ? 'Bearer error="invalid_token"' : 'Bearer'
+  if (kind.status === 401) headers['WWW-Authenticate'] = challenges[code] ?? 'Bearer'
   const seconds = kind.status === 503 ? unavailableForSeconds : retryAfterSeconds
   if (seconds !== undefined) headers['Retry-After'] = String(seconds)
   return {
@@ -192,6 +196,30 @@ export function problemOf(
       ...(faults && { errors: faults.map(({ member, pointer = pointerTo(member), detail }) => ({ pointer, detail })) }),
     },
   }
+}
+
+/** An error as the OAuth endpoints tell it (RFC 6749 §5.2); null for one that OAuth has no word for. */
+export function oauthErrorOf(error: AppError): Problem | null {
+  const { code, faults } = error
+  const name = oauthErrors[code]
+  if (name === undefined) return null
+  const { status, headers } = problemOf(error, '')
+  const said = faults?.map(({ member, detail }) => `${member} ${detail}`).join('; ')
+  const description = said ?? (code === 'malformed-request' ? unreadableForm : problemKinds[code].detail)
+  return { status, headers, body: { error: name, error_description: description } }
+}
+
+const oauthErrors: Readonly<Partial<Record<ErrorCode, string>>> = {
+  'malformed-request': 'invalid_request',
+  'validation-failed': 'invalid_request',
+  'invalid-client': 'invalid_client',
+}
+const unreadableForm = 'Send one form in UTF-8, with no parameter twice.'
+
+/** How to authenticate, where it is not with a bare `Bearer` (RFC 9110 §11.6.1). */
+const challenges: Readonly<Partial<Record<ErrorCode, string>>> = {
+  'invalid-token': 'Bearer error="invalid_token"',
+  'invalid-client': 'Basic realm="latchkey"',
 }
 
 /** The pointer to a member that the service knows by its own name: camelCase within, snake_case on the wire. */

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Accounts, Caller, Written } from '../accounts/index.ts'
 import type { Actor, Audit } from '../audit/index.ts'
+import type { Clients } from '../clients/index.ts'
 import type { AppError, ErrorCode } from '../errors.ts'
 import type { Trust } from '../platform/address.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -12,6 +13,7 @@ import type { Throttle } from '../throttle/index.ts'
 /** What the routes may call. */
 export interface Services {
   accounts: Accounts
+  clients: Clients
   sessions: Sessions
   throttle: Throttle
   audit: Audit
@@ -20,6 +22,8 @@ export interface Services {
   readiness: Readiness
   clock: Clock
   version: string
+  /** Where this service is reached, without a slash at its end. */
+  publicUrl: string
 }
 
 /** Who sent a request: the caller's session, and the card of its person as far as Redis has it. */
@@ -34,7 +38,7 @@ export interface Refused {
   ended: Pick<Caller, 'userId'> | null
 }
 
-type Auth = 'none' | 'bearer' | 'optional-bearer' | 'admin'
+type Auth = 'none' | 'bearer' | 'optional-bearer' | 'admin' | 'client'
 /** `any`: every method there is; a body that comes with it is not read. */
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete' | 'any'
 type Replies = { readonly [Status in 200 | 201 | 202 | 204]?: z.ZodType }
@@ -43,7 +47,7 @@ interface RequestOf<A extends Auth, B, P, Q> {
   body: B
   params: P
   query: Q
-  caller: A extends 'bearer' | 'admin' ? Bearer : A extends 'none' ? null : Bearer | Refused
+  caller: A extends 'bearer' | 'admin' ? Bearer : A extends 'optional-bearer' ? Bearer | Refused : null
   client: Client
 }
 
@@ -61,9 +65,12 @@ interface Declaration<A extends Auth, B, P, Q, R extends Replies> {
   summary: string
   /**
    * `optional-bearer`: a live token makes a caller; with any other the handler gets the refusal and decides. `admin`: the
-   * caller is one now, as PostgreSQL has it, and the call leaves an event in the audit.
+   * caller is one now, as PostgreSQL has it, and the call leaves an event in the audit. `client`: the credentials of a
+   * service.
    */
   auth: A
+  /** `oauth`: takes a form, and says what is wrong with a request as RFC 6749 §5.2 does. */
+  dialect?: 'oauth'
   /** Where one of them is whom the call is about, it is called `user_id`. */
   params?: z.ZodType<P>
   /** The parameters after the `?`. Without a schema they are not looked at. */
@@ -83,6 +90,7 @@ export interface Route {
   path: string
   summary: string
   auth: Auth
+  dialect?: 'oauth'
   params?: z.ZodType
   query?: z.ZodType
   body?: z.ZodType
@@ -132,6 +140,7 @@ export function problemsOf(route: Route): ErrorCode[] {
     ...(demandsBearer(route) ? (['authentication-required', 'invalid-token'] as const) : []),
     ...(route.auth === 'admin' ? (['forbidden'] as const) : []),
     ...(route.query ? (['validation-failed'] as const) : []),
+    ...(route.auth === 'client' ? (['invalid-client'] as const) : []),
     ...(route.auth === 'none' ? [] : (['too-many-attempts'] as const)),
     ...(route.params ? (['not-found'] as const) : []),
     ...(takesBody(route)

@@ -200,6 +200,37 @@ export const TokenResponse = z.strictObject({
   user: User,
 })
 
+/** Parameters of a form that are not known are ignored (RFC 6749 §3.2), and so is a hint: the token is found anyway. */
+export const TokenForm = z.object({ token: z.string(), token_type_hint: z.string().optional() })
+
+export const Introspection = z.union([
+  z.strictObject({
+    active: z.literal(true),
+    sub: z.uuid(),
+    sid: z.uuid(),
+    username: z.string().optional(),
+    email: z.string(),
+    email_verified: z.boolean(),
+    role: z.string(),
+    token_type: z.literal('Bearer'),
+    iat: z.int(),
+    exp: z.int(),
+    auth_time: z.int(),
+    iss: z.url(),
+  }),
+  z.strictObject({ active: z.literal(false) }),
+])
+
+export const ServerMetadata = z.strictObject({
+  issuer: z.url(),
+  introspection_endpoint: z.url(),
+  introspection_endpoint_auth_methods_supported: z.tuple([z.literal('client_secret_basic')]),
+  revocation_endpoint: z.url(),
+  revocation_endpoint_auth_methods_supported: z.tuple([z.literal('none')]),
+  response_types_supported: z.tuple([]),
+  grant_types_supported: z.tuple([]),
+})
+
 export const Revoked = z.strictObject({ revoked: z.int().nonnegative() })
 export const MailPromised = z.strictObject({ message: z.string() })
 export const Nothing = z.null()

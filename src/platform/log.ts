@@ -58,6 +58,10 @@ export const logEvents = {
     meaning: 'A spent refresh token was used again: somebody else may hold it. The session was ended.',
   },
   'session.ended': { level: 'info', meaning: 'One session ended; `reason` tells why.' },
+  'revocations.lost': {
+    level: 'error',
+    meaning: 'Redis did not take the news of `count` ended sessions into the stream `revocations`; they have ended.',
+  },
   'sessions.ended': { level: 'info', meaning: 'Several sessions of one person ended; `count` and `reason`.' },
   'mail.sent': { level: 'info', meaning: 'The mail server took a mail.' },
   'mail.retried': {

@@ -1,5 +1,6 @@
 import { v4, validate } from 'uuid'
 import type { Clock } from '../platform/clock.ts'
+import type { Log } from '../platform/log.ts'
 import { fromRedis, type Redis } from '../platform/redis.ts'
 import { seal, unseal } from '../platform/secret.ts'
 import { createKeys } from './keys.ts'
@@ -32,9 +33,10 @@ const seekStep = 1000
 
 /** What an access token opens, or why it opens nothing. `unknown` is all that a stranger is told. */
 export type AccessCheck =
-  | { kind: 'live'; session: Session; card: Card | null }
+  | { kind: 'live'; session: Session; card: Card | null; issuedAt: number; expiresAt: number }
   | { kind: 'ended'; userId: string; sessionId: string; reason: EndReason }
-  | { kind: 'dead'; reason: 'expired' | 'idle' | 'unknown' }
+  | { kind: 'lapsed'; userId: string; sessionId: string; reason: 'expired' | 'idle' }
+  | { kind: 'unknown' }
 
 /** A session with the very text that was read; a change of it is made on condition that this text still stands. */
 export interface Held {
@@ -69,7 +71,15 @@ export interface Opened {
 
 export type Sessions = ReturnType<typeof createSessions>
 
+/** A session that was taken out of its user's set, as far as it could be read. */
+interface Removed extends Ended {
+  session: Session | null
+}
+
 const lastSeenStepMs = 60_000
+const revocationsMax = 100_000
+/** As long as the longest life that an access token can be given: nobody may hold an older answer about one. */
+const revocationsKeptMs = 86_400_000
 const sampleDraws = 1000
 const sampleBatch = 100
 const replayContext = (sessionId: string) => `latchkey refresh replay v1 ${sessionId}`
@@ -87,11 +97,13 @@ export function createSessions({
   prefix,
   clock,
   lives,
+  log,
 }: {
   redis: Redis
   prefix: string
   clock: Clock
   lives: () => Lives
+  log: Log
 }) {
   const redis = withScripts(connection)
   const keys = createKeys(prefix)
@@ -110,18 +122,19 @@ export function createSessions({
    */
   async function check(accessToken: string): Promise<AccessCheck> {
     const accessDigest = digestOfToken(accessToken)
-    if (!accessDigest) return { kind: 'dead', reason: 'unknown' }
+    if (!accessDigest) return { kind: 'unknown' }
     const found = await lookUp(accessDigest)
     const pointer = parsePointer(found.pointer)
-    if (!pointer) return { kind: 'dead', reason: 'unknown' }
+    if (!pointer) return { kind: 'unknown' }
     const session = found.session === null ? null : decodeSession(pointer.userId, pointer.sessionId, found.session)
     if (!session) return { kind: 'ended', ...pointer, reason: await reasonOf(pointer.sessionId) }
     const now = clock.now()
     const today = lives()
     const verdict = judgeAccess(session, accessDigest, today, now)
-    if (verdict.kind === 'dead') return verdict
+    if (verdict.kind === 'dead') return { kind: 'lapsed', ...pointer, reason: verdict.reason }
     if (now - session.lastSeenAt >= lastSeenStepMs) see({ session, json: found.session! }, now)
-    return { kind: 'live', session: inForce(session, today), card: decodeCard(found.card) }
+    const { issuedAt, expiresAt } = verdict
+    return { kind: 'live', session: inForce(session, today), card: decodeCard(found.card), issuedAt, expiresAt }
   }
 
   /** Notes that a session was used, at most once a minute, behind the answer; loses against any other change. */
@@ -185,13 +198,14 @@ export function createSessions({
         absoluteMs,
       ),
     )
-    const ended: Ended[] = []
+    const gone: Removed[] = []
     for (let i = 0; i < removed.length; i += 3) {
-      const gone = { sessionId: removed[i]!, reason: removed[i + 1] as EndReason }
-      await bury(gone, decodeSession(session.userId, gone.sessionId, removed[i + 2]!), now)
-      ended.push(gone)
+      const sessionId = removed[i]!
+      const reason = removed[i + 1] as EndReason
+      gone.push({ sessionId, reason, session: decodeSession(session.userId, sessionId, removed[i + 2]!) })
     }
-    return { session, pair, removed: ended }
+    await bury(session.userId, gone, now)
+    return { session, pair, removed: gone.map(({ sessionId, reason }) => ({ sessionId, reason })) }
   }
 
   /** Finds what a refresh token points to, without changing anything. */
@@ -320,27 +334,44 @@ export function createSessions({
   async function buryAll(userId: string, removed: string[], reason: EndReason): Promise<Session[]> {
     const now = clock.now()
     const ended: Session[] = []
-    const burials: Promise<void>[] = []
+    const gone: Removed[] = []
     for (let i = 0; i < removed.length; i += 2) {
-      const session = decodeSession(userId, removed[i]!, removed[i + 1]!)
+      const sessionId = removed[i]!
+      const session = decodeSession(userId, sessionId, removed[i + 1]!)
       const lapse = session && lapseOf(session, lives(), now)
-      burials.push(bury({ sessionId: removed[i]!, reason: lapse ?? reason }, session, now))
+      gone.push({ sessionId, reason: lapse ?? reason, session })
       if (session && !lapse) ended.push(session)
     }
-    await Promise.all(burials)
+    await bury(userId, gone, now)
     return ended
   }
 
   /**
-   * Leaves a tombstone that says why, for as long as a token of the session may still be shown.
+   * Leaves tombstones that say why, for as long as tokens of the sessions may still be shown, and tells the stream; all
+   * in one round trip.
    *
-   * It explains an ending and does not make it: a Redis too full to take it (DEL still works there) fails nobody.
+   * They explain an ending and do not make it: a Redis too full to take them (DEL still works there) fails nobody.
    */
-  async function bury({ sessionId, reason }: Ended, session: Session | null, now: number): Promise<void> {
+  async function bury(userId: string, gone: Removed[], now: number): Promise<void> {
     const { idleMs, reuseWindowMs } = lives()
-    const remainingMs = session ? Math.max(session.idleExpiresAt - now, 0) : idleMs
-    const tombstone = encodeTombstone(reason, now)
-    await redis.set(keys.ended(sessionId), tombstone, 'PX', remainingMs + reuseWindowMs).catch(() => undefined)
+    const tombstones = gone.map(({ sessionId, reason, session }) => {
+      const remainingMs = session ? Math.max(session.idleExpiresAt - now, 0) : idleMs
+      return redis.set(keys.ended(sessionId), encodeTombstone(reason, now), 'PX', remainingMs + reuseWindowMs)
+    })
+    await Promise.all([Promise.allSettled(tombstones), tell(userId, gone, now)])
+  }
+
+  /** Tells the stream which sessions have ended. Those that lapsed are over by the times that everybody was told. */
+  async function tell(userId: string, gone: Removed[], now: number): Promise<void> {
+    const news = gone.filter(({ reason }) => reason !== 'expired' && reason !== 'idle')
+    if (news.length === 0) return
+    const entries = news.flatMap(({ sessionId, reason }) => [sessionId, reason])
+    const at = new Date(now).toISOString()
+    try {
+      await redis.latchkeyTell(keys.revocations, revocationsMax, revocationsKeptMs, userId, at, ...entries)
+    } catch (error) {
+      log('revocations.lost', { user_id: userId, count: news.length, error: (error as Error).name })
+    }
   }
 
   /** Why a session that is not in its set ended. Without a tombstone somebody took it out by hand: `revoked`. */

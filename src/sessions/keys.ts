@@ -8,6 +8,7 @@ export function createKeys(prefix: string) {
     refresh: (digest: string) => `${prefix}refresh:${digest}`,
     unwritten: (userId: string) => `${prefix}unwritten:{${userId}}`,
     ended: (sessionId: string) => `${prefix}ended:${sessionId}`,
+    revocations: `${prefix}revocations`,
   }
 }
 

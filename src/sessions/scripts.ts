@@ -151,6 +151,21 @@ return 1
 `
 
 /**
+ * Tells the stream of sessions that have ended, all of one person and at one time; the oldest entries make room.
+ *
+ * KEYS  1 revocations
+ * ARGV  1 about how many entries to keep   2 life of the key (ms)   3 user id   4 time, RFC 3339
+ *       then two values a session: id, reason
+ */
+const tell = `
+for i = 5, #ARGV, 2 do
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*',
+    'user', ARGV[3], 'session', ARGV[i], 'reason', ARGV[i + 1], 'at', ARGV[4])
+end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+`
+
+/**
  * Draws keys at random, and looks up the session of each that is a refresh pointer.
  *
  * It reads only. The keys it touches are not known before, so it needs a single primary, like the look-up.
@@ -182,6 +197,7 @@ export interface SessionScripts {
   latchkeySwap(key: string, ...values: (string | number)[]): Promise<[number, (string | null)?]>
   latchkeyRemove(key: string, ...sessionIds: string[]): Promise<string[]>
   latchkeyCard(key: string, card: string): Promise<number>
+  latchkeyTell(key: string, ...values: (string | number)[]): Promise<number>
   latchkeySample(count: number, refreshStart: string, sessionsStart: string): Promise<[number, ...(string | null)[]]>
 }
 
@@ -192,6 +208,7 @@ export function withScripts(redis: Redis): Redis & SessionScripts {
   redis.defineCommand('latchkeySwap', { lua: swap, numberOfKeys: 1 })
   redis.defineCommand('latchkeyRemove', { lua: remove, numberOfKeys: 1 })
   redis.defineCommand('latchkeyCard', { lua: card, numberOfKeys: 1 })
+  redis.defineCommand('latchkeyTell', { lua: tell, numberOfKeys: 1 })
   redis.defineCommand('latchkeySample', { lua: sample, numberOfKeys: 0 })
   return redis as Redis & SessionScripts
 }

@@ -98,7 +98,9 @@ export function inForce(session: Session, { accessMs, idleMs, absoluteMs, graceM
   }
 }
 
-export type AccessVerdict = { kind: 'live' } | { kind: 'dead'; reason: 'expired' | 'idle' }
+/** With when the token was issued and when it expires. */
+export type AccessVerdict =
+  { kind: 'live'; issuedAt: number; expiresAt: number } | { kind: 'dead'; reason: 'expired' | 'idle' }
 
 /** Whether an access token that points to this session opens anything now. */
 export function judgeAccess(stored: Session, accessDigest: string, lives: Lives, now: number): AccessVerdict {
@@ -106,10 +108,11 @@ export function judgeAccess(stored: Session, accessDigest: string, lives: Lives,
   const lapse = lapseAt(session, now)
   if (lapse) return { kind: 'dead', reason: lapse }
   const { access, previous } = session
-  const live =
-    (accessDigest === access.digest && now < access.expiresAt) ||
-    (accessDigest === previous?.accessDigest && now < previous.accessExpiresAt)
-  return live ? { kind: 'live' } : { kind: 'dead', reason: 'expired' }
+  if (accessDigest === access.digest && now < access.expiresAt)
+    return { kind: 'live', issuedAt: session.refreshedAt, expiresAt: access.expiresAt }
+  if (accessDigest === previous?.accessDigest && now < previous.accessExpiresAt)
+    return { kind: 'live', issuedAt: previous.accessIssuedAt, expiresAt: previous.accessExpiresAt }
+  return { kind: 'dead', reason: 'expired' }
 }
 
 export type RefreshVerdict =

@@ -87,6 +87,54 @@ describe('latchkey mail', function () {
   })
 })
 
+describe('latchkey clients', function () {
+  this.timeout(60_000)
+  const lines = (out: string) => out.trim().split('\n')
+
+  it('shows the secret of a new client once, in the answer to its creation', async () => {
+    const { code, out, errors } = await latchkey(['clients', 'create', '--name', 'orders'])
+
+    expect(code).to.equal(0)
+    const [, id, secret] = /^id {6}([0-9a-f-]{36})\nsecret {2}([\w-]{43})\n$/.exec(out)!
+    expect(errors).to.include('not shown again')
+    const listed = await latchkey(['clients', 'list'])
+    expect(
+      lines(listed.out)
+        .find((line) => line.startsWith(id!))!
+        .split('\t')[1],
+    ).to.equal('orders')
+    expect(listed.out + (await latchkey(['clients', 'list', '--json'])).out).to.not.include(secret)
+  })
+
+  it('revokes a client, once and for good', async () => {
+    const { out } = await latchkey(['clients', 'create', '--name', 'orders', '--json'])
+    const { id, revoked_at } = JSON.parse(out) as { id: string; revoked_at: null }
+    expect(revoked_at).to.equal(null)
+
+    for (let i = 0; i < 2; i++)
+      expect(await latchkey(['clients', 'revoke', id])).to.include({ code: 0, out: 'The client is revoked.\n' })
+
+    const listed = lines((await latchkey(['clients', 'list', '--json'])).out)
+      .map((line) => JSON.parse(line) as { id: string; revoked_at: string })
+      .find((client) => client.id === id)!
+    expect(Date.parse(listed.revoked_at)).to.be.closeTo(Date.now(), 60_000)
+  })
+
+  it('says so when there is no such client, or the name cannot be one, and exits with 1', async () => {
+    for (const id of [randomUUID(), 'nonsense'])
+      expect(await latchkey(['clients', 'revoke', id])).to.deep.equal({
+        code: 1,
+        out: '',
+        errors: 'There is no client with this id.\n',
+      })
+    expect(await latchkey(['clients', 'create', '--name', ' '])).to.deep.equal({
+      code: 2,
+      out: '',
+      errors: 'name must be 1 to 100 printable characters.\n',
+    })
+  })
+})
+
 describe('latchkey settings', function () {
   this.timeout(120_000)
   let database: Awaited<ReturnType<typeof ownDatabase>>

@@ -8,7 +8,6 @@ import knexModule, { type Knex } from 'knex'
 import type { Redis } from 'ioredis'
 import { discard, provide, startRedis, stateDir, type Service } from '../../dev/stores.ts'
 import { systemClock } from '../../src/platform/clock.ts'
-import type { MailKind } from '../../src/mail/index.ts'
 import { createSessions, type Lives } from '../../src/sessions/index.ts'
 import { settingDefinitions, type SettingName } from '../../src/settings/index.ts'
 import {
@@ -20,14 +19,12 @@ import {
   tableBelow,
   type Shell,
 } from '../support/documentation.ts'
-import type { Answer, ApiClient, Tokens } from '../support/client.ts'
+import type { ApiClient, Tokens } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { catchMailsIn } from '../support/mail-catcher.ts'
-import { aPerson, aSession, uniqueEmail, type Someone } from '../support/people.ts'
-import { firstAdmin } from '../support/admins.ts'
+import { aPerson, aSession } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
-import { startSmtp, type SmtpSink } from '../support/smtp.ts'
-import { connectRedis, databaseUrl, keyPrefix, operatorsRedis, withDatabase } from '../support/stores.ts'
+import { connectRedis, contentOf, databaseUrl, keyPrefix, operatorsRedis, withDatabase } from '../support/stores.ts'
 
 /**
  * What the README shows is run here as it is printed. Run are the blocks marked `sh`, in one shell from the first to the
@@ -118,8 +115,7 @@ for (const name of shells) {
     it('leave no token in Redis, in no key and no value', async () => {
       const { said } = await machine.shell.paste(`printf '%s\\n' "$ACCESS" "$REFRESH" "$PHONE" "$LAPTOP"`)
       const stored: unknown[] = []
-      for (const key of await machine.redis.keys('*'))
-        stored.push(key, key.includes(':sessions:') ? await machine.redis.hgetall(key) : await machine.redis.get(key))
+      for (const key of await machine.redis.keys('*')) stored.push(key, await contentOf(machine.redis, key))
 
       for (const token of said.trim().split('\n')) {
         expect(token).to.match(/^[0-9a-f-]{36}$/)
@@ -130,32 +126,13 @@ for (const name of shells) {
 }
 
 describe('what the README says of sessions', () => {
-  let smtp: SmtpSink
-  let knex: Knex
   let service: TestService
   let client: ApiClient
-  let admin: Someone
   before(async () => {
-    smtp = await startSmtp()
-    service = await startService({ ...smtp.env, SETTING_SESSIONS_PER_USER_MAX: '3' })
+    service = await startService()
     client = service.client
-    knex = knexModule({ client: 'pg', connection: databaseUrl(), pool: { min: 0, max: 1 } })
   })
-  after(async () => {
-    await service.close()
-    await smtp.stop()
-    await knex.destroy()
-  })
-
-  /** The token in the mail of a kind, once it has come. */
-  async function mailedToken(address: string, subject: RegExp): Promise<string> {
-    const mail = await eventually(() => {
-      const found = smtp.mailsTo(address).find((candidate) => subject.test(candidate.subject))
-      expect(found, `${subject} to ${address}`).to.not.equal(undefined)
-      return found!
-    }, 10_000)
-    return /\?token=([\w-]+)/.exec(mail.text)![1]!
-  }
+  after(() => service.close())
 
   it('holds for how long keys live', async () => {
     const redis = operatorsRedis()
@@ -165,6 +142,7 @@ describe('what the README says of sessions', () => {
       access: 2 * seconds('access_token_ttl_seconds'),
       refresh: seconds('session_idle_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
       ended: seconds('session_idle_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
+      revocations: 86_400,
       unwritten: seconds('session_idle_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
       limit: seconds('wrong_passwords_window_seconds'),
     }
@@ -185,12 +163,13 @@ describe('what the README says of sessions', () => {
       access: await redis.ttl((await pointers('access'))[0]!),
       refresh: await redis.ttl(second),
       ended: await redis.ttl(`${keyPrefix}ended:${fresh.session.id}`),
+      revocations: await redis.ttl(`${keyPrefix}revocations`),
       unwritten: await ttlOfUnwritten(redis),
       limit: await redis.ttl(`${keyPrefix}limit:wrong-passwords:${person.id}`),
     }
 
     for (const [key, , , said] of tableBelow(readme, 'Keys')) {
-      const part = /:(\w+):/.exec(key!)![1]!
+      const part = /:(\w+)/.exec(key!)![1]!
       expect(measured[part], part).to.be.closeTo(lives[part]!, 5)
       expect(said, part).to.include(inWords(lives[part]!))
     }
@@ -218,120 +197,7 @@ describe('what the README says of sessions', () => {
     const listed = tableBelow(readme, 'Why a refresh token is refused').map(([reason]) => reason)
     expect(given).to.have.members(listed)
   })
-
-  /** What happens to the session `mine`, and by which token the outcome is seen; all others are the person's further ones. */
-  const events: Record<string, (mine: Tokens, person: Someone & { resetToken: string }) => Promise<Answer>> = {
-    '`POST /v1/auth/logout`': (mine) => client.logout(mine.access_token),
-    '`POST /v1/auth/logout-all`': (mine) => client.logoutAll(mine.access_token),
-    '`DELETE /v1/sessions/:id` of this session': (mine) =>
-      client.call('DELETE', `/v1/sessions/${mine.session.id}`, { token: mine.access_token }),
-    '`POST /v1/sessions/revoke-others`': (mine) =>
-      client.post('/v1/sessions/revoke-others', { token: mine.access_token }),
-    '`DELETE /v1/admin/users/:user_id/sessions`': (_mine, { id }) =>
-      client.call('DELETE', `/v1/admin/users/${id}/sessions`, { token: admin.tokens.access_token }),
-    '`POST /v1/auth/tokens`': async (mine) => {
-      const answer = await client.post('/v1/auth/tokens', { token: mine.access_token })
-      expect((await client.me(mine.access_token)).body.reason).to.equal('expired')
-      mine.access_token = answer.body.access_token
-      return answer
-    },
-    '`POST /v1/me/password`': async (mine, { password }) => {
-      const body = { current_password: password, new_password: 'a quite different sentence' }
-      const answer = await client.post('/v1/me/password', { token: mine.access_token, body })
-      expect((await client.me(mine.access_token)).body.reason).to.equal('expired')
-      mine.access_token = answer.body.access_token
-      return answer
-    },
-    '`POST /v1/auth/reset-password`': (_mine, { resetToken }) =>
-      client.post('/v1/auth/reset-password', {
-        body: { token: resetToken, new_password: 'a quite different sentence' },
-      }),
-    'A new e-mail address is confirmed': async (mine, { password }) => {
-      const email = uniqueEmail()
-      const body = { email, current_password: password }
-      await client.call('PATCH', '/v1/me', { token: mine.access_token, body })
-      const token = await mailedToken(email, /^Confirm your new/)
-      return client.post('/v1/auth/verify-email', { body: { token } })
-    },
-    'The account is disabled': (_mine, { id }) =>
-      client.post(`/v1/admin/users/${id}/disable`, { token: admin.tokens.access_token }),
-    'The account is deleted': (mine, { password }) =>
-      client.call('DELETE', '/v1/me', { token: mine.access_token, body: { current_password: password } }),
-    'The person gets another role': (_mine, { id }) =>
-      client.call('PATCH', `/v1/admin/users/${id}`, { token: admin.tokens.access_token, body: { role: 'admin' } }),
-    'A spent refresh token is used again': async (mine) => {
-      const second = (await client.refresh(mine.refresh_token)).body as Tokens
-      const third = (await client.refresh(second.refresh_token)).body as Tokens
-      await client.refresh(mine.refresh_token)
-      mine.access_token = third.access_token
-      return client.me(third.access_token)
-    },
-    'A login when there are 50 sessions already': async (mine, { email, password }) => {
-      service.clock.pass({ seconds: 1 })
-      const third = (await client.login({ email, password })).body as Tokens
-      service.clock.pass({ seconds: 1 })
-      const answer = await client.login({ email, password })
-      expect((await client.me(mine.access_token)).body.reason).to.equal('evicted')
-      mine.access_token = answer.body.access_token
-      expect((await client.me(third.access_token)).status).to.equal(200)
-      return answer
-    },
-  }
-
-  it('holds for what ends what', async function () {
-    this.timeout(60_000)
-    admin = await firstAdmin(client)
-    const rows = tableBelow(readme, 'What ends what')
-    expect(rows.map(([event]) => event)).to.deep.equal(Object.keys(events))
-    for (const [event, this_, others, reason, links, notice] of rows as [
-      string,
-      string,
-      string,
-      string,
-      string,
-      string,
-    ][]) {
-      const person = await aPerson(client)
-      const mine = person.tokens
-      service.clock.pass({ seconds: 1 })
-      const other = await aSession(client, person)
-
-      await client.post('/v1/auth/forgot-password', { body: { email: person.email } })
-      const resetToken = await mailedToken(person.email, /^Reset your password/)
-      const verifyToken = await mailedToken(person.email, /^Confirm your e-mail/)
-
-      await events[event]!(mine, { ...person, resetToken })
-
-      const seen = [await client.me(mine.access_token), await client.me(other.access_token)]
-      expect(seen.map(({ status }) => status, event)).to.deep.equal([
-        this_.startsWith('stay') ? 200 : 401,
-        others === 'end' ? 401 : 200,
-      ])
-      for (const { status, body } of seen) if (status === 401) expect(`\`${body.reason}\``, event).to.equal(reason)
-
-      const noticed = (await knex('mails')
-        .where({ user_id: person.id })
-        .whereIn('kind', notices)
-        .pluck('address')) as string[]
-      expect(noticed, `${event}: notices`).to.deep.equal(notice === '–' ? [] : [person.email])
-      expect(notice, event).to.be.oneOf(['–', event.includes('e-mail') ? 'to the old address' : 'to the owner'])
-
-      const ownLink = event.includes('reset-password') // which has spent the other one
-      const answer = ownLink
-        ? await client.post('/v1/auth/verify-email', { body: { token: verifyToken } })
-        : await client.post('/v1/auth/reset-password', { body: { token: resetToken, new_password: 'yet another one' } })
-      expect(answer.status, `${event}: links`).to.equal(links === 'void' ? 400 : 204)
-    }
-  })
 })
-
-const notices = [
-  'email-changed',
-  'password-changed',
-  'password-reset',
-  'refresh-token-reused',
-  'new-device',
-] satisfies MailKind[]
 
 function inWords(seconds: number): string {
   return seconds >= 172_800 ? `${seconds / 86_400} d` : seconds >= 7200 ? `${seconds / 3600} h` : `${seconds / 60} min`
@@ -409,7 +275,13 @@ async function ttlOfUnwritten(redis: Redis): Promise<number> {
   const userId = randomUUID()
   const { session_idle_ttl_seconds: idle, refresh_reuse_window_seconds: reuseWindow } = settingDefinitions
   const lives = { idleMs: idle.initial * 1000, reuseWindowMs: reuseWindow.initial * 1000 } as Lives
-  const sessions = createSessions({ redis, prefix: keyPrefix, clock: systemClock, lives: () => lives })
+  const sessions = createSessions({
+    redis,
+    prefix: keyPrefix,
+    clock: systemClock,
+    lives: () => lives,
+    log: () => undefined,
+  })
   await sessions.noteUnwritten(userId, 'all', 'logged-out-everywhere')
   return redis.ttl(`${keyPrefix}unwritten:{${userId}}`)
 }

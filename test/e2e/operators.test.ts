@@ -4,7 +4,7 @@ import { digest } from '../../src/platform/digest.ts'
 import { expectProblem } from '../support/client.ts'
 import { aPerson, aSession, password } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
-import { keyPrefix, operatorsRedis } from '../support/stores.ts'
+import { contentOf, keyPrefix, operatorsRedis } from '../support/stores.ts'
 
 const sessionsOf = (userId: string) => `${keyPrefix}sessions:{${userId}}`
 
@@ -130,8 +130,7 @@ describe('what lies in the stores', () => {
     for await (const keys of redis.scanStream({ match: `${keyPrefix}at-rest:*` }) as AsyncIterable<string[]>)
       for (const key of keys) {
         expect(await redis.pttl(key), key).to.be.greaterThan(0)
-        const type = await redis.type(key)
-        seen.push(key, type === 'hash' ? JSON.stringify(await redis.hgetall(key)) : (await redis.get(key))!)
+        seen.push(key, await contentOf(redis, key))
       }
 
     expect(seen.length).to.be.greaterThan(10)

@@ -120,7 +120,13 @@ describe('what PostgreSQL knows to have ended', () => {
     expect(await journalled(reused.session.id)).to.include({ reason: 'reused', actor_id: null })
 
     const { redis, clock } = room
-    const small = createSessions({ redis, prefix: keyPrefix, clock, lives: () => ({ ...lives, perUserMax: 1 }) })
+    const small = createSessions({
+      redis,
+      prefix: keyPrefix,
+      clock,
+      lives: () => ({ ...lives, perUserMax: 1 }),
+      log: () => undefined,
+    })
     const evicted = await room.aPerson()
     await room.logIn(evicted.person.email, password, room.accountsWith({ sessions: small }))
     expect(await journalled(evicted.session.id)).to.include({ reason: 'evicted' })

@@ -46,7 +46,13 @@ describe('the estimate of open sessions', () => {
   before(async function () {
     this.timeout(60_000)
     redis = await ownRedis()
-    sessions = createSessions({ redis: redis.operator(), prefix: 'latchkey:', clock, lives: () => lives })
+    sessions = createSessions({
+      log: () => undefined,
+      redis: redis.operator(),
+      prefix: 'latchkey:',
+      clock,
+      lives: () => lives,
+    })
   })
   after(() => redis.discard())
 

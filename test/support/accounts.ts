@@ -46,7 +46,7 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
   const clock = movableClock()
   const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
   const sessionsWith = (others: Partial<Lives>) =>
-    createSessions({ redis, prefix: keyPrefix, clock, lives: () => ({ ...lives, ...others }) })
+    createSessions({ redis, prefix: keyPrefix, clock, lives: () => ({ ...lives, ...others }), log })
   const sessions = sessionsWith({})
   const mails = createMail({
     knex: pool,

@@ -27,6 +27,8 @@ export type ApiClient = ReturnType<typeof createClient>
 interface Options {
   token?: string | undefined
   body?: unknown
+  /** A form, as the OAuth endpoints take it. */
+  form?: Record<string, string> | string
   headers?: Record<string, string>
 }
 
@@ -35,15 +37,18 @@ interface Options {
  * and its problem code must be ones that the route says it has.
  */
 export function createClient(url: string) {
-  async function call(method: string, path: string, { token, body, headers }: Options = {}): Promise<Answer> {
+  async function call(method: string, path: string, { token, body, form, headers }: Options = {}): Promise<Answer> {
+    const sent = body === undefined || typeof body === 'string' ? body : JSON.stringify(body)
     const response = await fetch(url + path, {
       method,
       headers: {
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
         ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(form !== undefined && { 'content-type': 'application/x-www-form-urlencoded' }),
         ...headers,
       },
-      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      ...(sent !== undefined && { body: sent }),
+      ...(form !== undefined && { body: typeof form === 'string' ? form : new URLSearchParams(form).toString() }),
     })
     const text = await response.text()
     const answer: Answer = {
@@ -79,7 +84,12 @@ function mustBeDeclared(method: string, path: string, answer: Answer): void {
   expect(answer.headers.get('x-request-id'), 'X-Request-Id').to.match(/^[0-9a-f-]{36}$/)
   expect(answer.headers.get('cache-control')).to.equal('no-store')
   const route = routes.find((candidate) => takes(candidate, method) && matches(candidate, path))
-  if (answer.status >= 400) {
+  if (route?.dialect === 'oauth' && [400, 401].includes(answer.status)) {
+    expect(answer.headers.get('content-type')).to.equal('application/json; charset=utf-8')
+    expect(Object.keys(answer.body as object)).to.deep.equal(['error', 'error_description'])
+    expect(answer.body.error).to.equal(answer.status === 400 ? 'invalid_request' : 'invalid_client')
+    expect(answer.body.error_description).to.match(/^[ !#-[\]-~]+$/)
+  } else if (answer.status >= 400) {
     expect(answer.headers.get('content-type')).to.equal('application/problem+json; charset=utf-8')
     const { code, status, instance, type, title, detail } = answer.body as Record<string, string>
     expect(Object.keys(problemKinds), 'a code of the closed list').to.include(code)

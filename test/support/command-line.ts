@@ -33,6 +33,26 @@ export async function latchkey(args: string[], env: Record<string, string> = {},
   return { code, out, errors }
 }
 
+export interface Credentials {
+  id: string
+  secret: string
+  /** As HTTP Basic has them. */
+  authorization: string
+}
+
+/** Credentials for a service, as an operator creates them. */
+export async function aServiceClient(env: Record<string, string> = {}): Promise<Credentials> {
+  const { code, out, errors } = await latchkey(['clients', 'create', '--name', 'orders', '--json'], env)
+  if (code !== 0) throw new Error(errors)
+  const { id, secret } = JSON.parse(out) as { id: string; secret: string }
+  return { id, secret, authorization: basicOf(id, secret) }
+}
+
+/** RFC 7617. */
+export function basicOf(id: string, secret: string): string {
+  return `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`
+}
+
 export interface ServiceProcess {
   process: ChildProcess
   /** All that it has written so far, to standard output and standard error. */

@@ -24,6 +24,8 @@ export interface OwnRedis extends OwnStore {
 export interface OwnPostgres extends OwnStore {
   /** The connections of an operator, to the server's own database. */
   operator: Knex
+  /** To the database of the service; they are made anew after it was killed. */
+  database: Knex
 }
 
 let count = 0
@@ -58,11 +60,14 @@ export async function ownPostgres(): Promise<OwnPostgres> {
   await operator.raw('create database latchkey')
   // Throw-away servers are set up to forget the last moments when they are killed.
   await operator.raw('alter database latchkey set synchronous_commit = on')
+  const url = withDatabase(store.url, 'latchkey')
+  const database = connectPostgres(url)
   return Object.assign(store, {
-    url: withDatabase(store.url, 'latchkey'),
+    url,
     operator,
+    database,
     async discard() {
-      await Promise.race([operator.destroy(), delay(500)])
+      await Promise.race([Promise.all([operator.destroy(), database.destroy()]), delay(500)])
       await discard(dir)
     },
   })

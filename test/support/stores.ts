@@ -68,6 +68,18 @@ export function connectRedis(url: string): Redis {
   return url.startsWith('unix:') ? new Redis({ path: url.slice('unix:'.length) }) : new Redis(url)
 }
 
+/** All that lies under a key, as text. */
+export async function contentOf(of: Redis, key: string): Promise<string> {
+  switch (await of.type(key)) {
+    case 'hash':
+      return JSON.stringify(await of.hgetall(key))
+    case 'stream':
+      return JSON.stringify(await of.xrange(key, '-', '+'))
+    default:
+      return (await of.get(key))!
+  }
+}
+
 /** The same server, another database. */
 export function withDatabase(url: string, name: string): string {
   const changed = new URL(url)

@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { expect } from 'chai'
+import { format } from 'prettier'
 import { consequences, type AccountEvent } from '../../src/accounts/consequences.ts'
 import { auditEvents } from '../../src/audit/index.ts'
 import { exitCodes } from '../../src/cli/exit-codes.ts'
@@ -126,7 +127,8 @@ describe('the README', () => {
       ),
     )
     const prose = documents().map(readDocument).join('\n')
-    const named = [...prose.matchAll(/\blatchkey_[a-z_]+/g)].map(([name]) => name)
+    // With a dollar or an at sign before it, it is a name of a gateway.
+    const named = [...prose.matchAll(/(?<![@$\w])latchkey_[a-z_]+/g)].map(([name]) => name)
 
     expect(named.length).to.be.greaterThan(Object.keys(metricDefinitions).length)
     expect(named.filter((name) => !declared.has(name))).to.deep.equal([])
@@ -135,7 +137,7 @@ describe('the README', () => {
   it('lists every Redis key by its name, and no other', () => {
     const prefix = variables['KEY_PREFIX']!.initial!
     const keys = createKeys(prefix)
-    const { sessionsStart, sessions, access, refresh, ended, unwritten, ...others } = keys
+    const { sessionsStart, sessions, access, refresh, ended, revocations, unwritten, ...others } = keys
     expect(others).to.deep.equal({})
     expect(sessions('')).to.equal(`${sessionsStart}}`)
 
@@ -144,6 +146,7 @@ describe('the README', () => {
       code(access('<digest>')),
       code(refresh('<digest>')),
       code(ended('<session id>')),
+      code(revocations),
       code(unwritten('<user id>')),
       code(`${keyStart(prefix)}:<rule>:<subject>`),
     ])
@@ -217,6 +220,16 @@ describe('the documents', () => {
     )
 
     expect(broken).to.deep.equal([])
+  })
+
+  it('have YAML that can be read', async () => {
+    const blocks = documents().flatMap((place) =>
+      blocksOf(readDocument(place)).flatMap((block) => (block.language === 'yaml' ? [{ place, ...block }] : [])),
+    )
+
+    expect(blocks).to.not.have.length(0)
+    for (const { place, line, text } of blocks)
+      expect(await format(text, { parser: 'yaml', singleQuote: true }), `${place}, line ${line}`).to.equal(`${text}\n`)
   })
 
   it('have blocks to paste in the README only, where they are run', () => {
@@ -307,6 +320,7 @@ function endpointRow({ method, path: at, auth, query, body, summary, replies, pr
     bearer: 'access',
     'optional-bearer': body ? 'access or refresh' : 'access',
     admin: 'an admin’s',
+    client: 'service client',
   }
   const membersIn = (schema: unknown) =>
     Object.entries(

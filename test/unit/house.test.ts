@@ -12,7 +12,7 @@ const floors = [
   ['services.ts'],
   ['config.ts'],
   ['http'],
-  ['accounts'],
+  ['accounts', 'clients'],
   ['sessions', 'throttle', 'mail', 'audit', 'settings', 'metrics'],
   ['platform'],
   ['errors.ts'],

@@ -3,6 +3,7 @@ import * as admin from './admin.ts'
 import * as auth from './auth.ts'
 import * as gateways from './gateways.ts'
 import * as me from './me.ts'
+import * as oauth from './oauth.ts'
 import * as recovery from './recovery.ts'
 import * as service from './service.ts'
 import * as sessions from './sessions.ts'
@@ -45,6 +46,9 @@ export const routes: readonly Route[] = [
   admin.listAudit,
   admin.listSettings,
   admin.changeSettings,
+  oauth.introspect,
+  oauth.revokeToken,
+  oauth.showMetadata,
   gateways.forwardAuth,
   gateways.forwardAuthBelow,
   service.greet,
