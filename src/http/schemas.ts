@@ -169,6 +169,19 @@ export const Setting = z.strictObject({
 })
 export const SettingList = z.strictObject({ items: z.array(Setting), next_cursor: z.null() })
 
+export const ClientBody = z.strictObject({ name: text })
+export const ClientParams = z.object({ id: z.uuid() })
+export const ServiceClient = z.strictObject({
+  id: z.uuid(),
+  name: z.string(),
+  created_at: time,
+  created_by: z.uuid().nullable(),
+  last_used_at: time.nullable(),
+  revoked_at: time.nullable(),
+})
+export const ServiceClientWithSecret = ServiceClient.extend({ secret: z.string() })
+export const ServiceClientList = z.strictObject({ items: z.array(ServiceClient), next_cursor: z.null() })
+
 export const AuditEvent = z.strictObject({
   ...happening,
   user_id: z.uuid().nullable(),

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Person, SignedIn } from '../accounts/index.ts'
+import type { ServiceClient } from '../clients/index.ts'
 import type { AuditRecord } from '../audit/index.ts'
 import type { SettingRecord } from '../settings/index.ts'
 import type { Session } from '../sessions/index.ts'
@@ -45,6 +46,24 @@ export function sessionView(session: Session, currentId: string): z.input<typeof
 
 function happeningView({ id, at, event, sessionId, detail }: AuditRecord) {
   return { id, at: at.toISOString(), event, session_id: sessionId, detail }
+}
+
+export function serviceClientView({
+  id,
+  name,
+  createdAt,
+  createdBy,
+  lastUsedAt,
+  revokedAt,
+}: ServiceClient): z.input<typeof schemas.ServiceClient> {
+  return {
+    id,
+    name,
+    created_at: createdAt.toISOString(),
+    created_by: createdBy,
+    last_used_at: lastUsedAt?.toISOString() ?? null,
+    revoked_at: revokedAt?.toISOString() ?? null,
+  }
 }
 
 export function settingView({

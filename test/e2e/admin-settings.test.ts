@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { firstAdmin } from '../support/admins.ts'
 import { expectProblem, pointersOf, type ApiClient, type Json } from '../support/client.ts'
@@ -82,5 +83,66 @@ describe('settings over HTTP', function () {
     expect(answer.text).to.include('must be a whole number from 1 to 86400')
     expect((await shown('sessions_per_user_max')).value).to.equal(50)
     for (const body of [{}, []]) expectProblem(await change(body), 400, 'validation-failed')
+  })
+})
+
+describe('service clients over HTTP', () => {
+  let service: TestService
+  let client: ApiClient
+  let admin: Someone
+  before(async function () {
+    this.timeout(20_000)
+    service = await startService()
+    client = service.client
+    admin = await firstAdmin(client)
+  })
+  after(() => service.close())
+
+  const asAdmin = (method: string, path: string, body?: unknown) =>
+    client.call(method, `/v1/admin/service-clients${path}`, {
+      token: admin.tokens.access_token,
+      ...(body !== undefined && { body }),
+    })
+  const introspect = async (id: string, secret: string) =>
+    (
+      await fetch(`${service.url}/oauth/introspect`, {
+        method: 'POST',
+        headers: { authorization: `Basic ${btoa(`${id}:${secret}`)}` },
+        body: new URLSearchParams({ token: admin.tokens.access_token }),
+      })
+    ).status
+
+  it('are created with a secret that is told once, listed, and revoked', async () => {
+    const name = `Shop ${randomUUID()}`
+    const created = await asAdmin('POST', '', { name })
+    expect(created.status).to.equal(201)
+    const { id, secret, ...rest } = created.body
+    expect(rest).to.include({ name, created_by: admin.id, last_used_at: null, revoked_at: null })
+    expect(await introspect(id, secret)).to.equal(200)
+
+    const listed = await asAdmin('GET', '')
+    expect(listed.body.items.map((item: Json) => item.id)).to.include(id)
+    expect(listed.text).to.not.include(secret)
+
+    expect((await asAdmin('DELETE', `/${id}`)).status).to.equal(204)
+    expect(await introspect(id, secret)).to.equal(401)
+    expect((await asAdmin('GET', '')).body.items.find((item: Json) => item.id === id).revoked_at).to.be.a('string')
+
+    const events = await client.get('/v1/admin/audit?limit=10', admin.tokens.access_token)
+    expect(events.text).to.not.include(secret)
+    const told = events.body.items.filter(({ detail }: Json) => detail.client === id)
+    expect(told.map(({ event, actor }: Json) => [event, actor.id])).to.deep.equal([
+      ['client.revoked', admin.id],
+      ['client.created', admin.id],
+    ])
+  })
+
+  it('names every member at fault, and knows no client that is not there', async () => {
+    const answer = await asAdmin('POST', '', { name: '', secret: 'x' })
+    expectProblem(answer, 400, 'validation-failed')
+    expect(pointersOf(answer)).to.deep.equal(['/secret'])
+    expect(pointersOf(await asAdmin('POST', '', { name: '\n' }))).to.deep.equal(['/name'])
+    expect(pointersOf(await asAdmin('POST', '', {}))).to.deep.equal(['/name'])
+    for (const id of [randomUUID(), 'nonsense']) expectProblem(await asAdmin('DELETE', `/${id}`), 404, 'not-found')
   })
 })

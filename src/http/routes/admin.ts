@@ -1,7 +1,7 @@
 import { adminOf } from '../admin.ts'
 import { defineRoute, reply } from '../route.ts'
 import * as schemas from '../schemas.ts'
-import { auditView, sessionView, settingView, userForAdmins } from '../views.ts'
+import { auditView, serviceClientView, sessionView, settingView, userForAdmins } from '../views.ts'
 
 export const listUsers = defineRoute({
   method: 'get',
@@ -197,5 +197,45 @@ export const changeSettings = defineRoute({
   async handle({ body, caller }, { settings }) {
     const changed = await settings.change(body, adminOf(caller))
     return reply(200, { items: changed.map(settingView), next_cursor: null })
+  },
+})
+
+export const listServiceClients = defineRoute({
+  method: 'get',
+  path: '/v1/admin/service-clients',
+  summary: 'List the services that may ask about tokens, revoked ones too; newest first',
+  auth: 'admin',
+  replies: { 200: schemas.ServiceClientList },
+  problems: [],
+  async handle(_request, { clients }) {
+    return reply(200, { items: (await clients.list()).map(serviceClientView), next_cursor: null })
+  },
+})
+
+export const createServiceClient = defineRoute({
+  method: 'post',
+  path: '/v1/admin/service-clients',
+  summary: 'Create credentials for a service; the secret is told once',
+  auth: 'admin',
+  body: schemas.ClientBody,
+  replies: { 201: schemas.ServiceClientWithSecret },
+  problems: [],
+  async handle({ body: { name }, caller }, { clients }) {
+    const { client, secret } = await clients.create(name, adminOf(caller))
+    return reply(201, { ...serviceClientView(client), secret })
+  },
+})
+
+export const revokeServiceClient = defineRoute({
+  method: 'delete',
+  path: '/v1/admin/service-clients/:id',
+  summary: 'Revoke the credentials of a service',
+  auth: 'admin',
+  params: schemas.ClientParams,
+  replies: { 204: schemas.Nothing },
+  problems: [],
+  async handle({ params, caller }, { clients }) {
+    await clients.revoke(params.id, adminOf(caller))
+    return reply(204, null)
   },
 })
