@@ -17,7 +17,7 @@ export function createProfile({
   changeEmail,
 }: Parts & { changeEmail: (caller: Caller, email: string, currentPassword: string) => Promise<void> }) {
   /** @throws AppError `invalid-token` when the account is gone */
-  async function me({ userId }: Caller): Promise<Person> {
+  async function me({ userId }: Pick<Caller, 'userId'>): Promise<Person> {
     const person = await users.findById(userId)
     if (!person) throw new AppError('invalid-token', { reason: 'revoked' })
     return person

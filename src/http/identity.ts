@@ -16,7 +16,7 @@ export interface Identity {
  *
  * @throws AppError `invalid-token` when the account is gone, `unavailable`
  */
-export async function identityOf(caller: Bearer, { accounts }: Services): Promise<Identity> {
+export async function identityOf(caller: Pick<Bearer, 'userId' | 'card'>, { accounts }: Services): Promise<Identity> {
   if (caller.card) return caller.card
   const { username, email, emailVerifiedAt, role } = await accounts.me(caller)
   return { username, email, verified: emailVerifiedAt !== null, role }

@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { expect } from 'chai'
+import { format } from 'prettier'
 import { consequences, type AccountEvent } from '../../src/accounts/consequences.ts'
 import { auditEvents } from '../../src/audit/index.ts'
 import { exitCodes } from '../../src/cli/exit-codes.ts'
@@ -218,6 +219,16 @@ describe('the documents', () => {
     )
 
     expect(broken).to.deep.equal([])
+  })
+
+  it('have YAML that can be read', async () => {
+    const blocks = documents().flatMap((place) =>
+      blocksOf(readDocument(place)).flatMap((block) => (block.language === 'yaml' ? [{ place, ...block }] : [])),
+    )
+
+    expect(blocks).to.not.have.length(0)
+    for (const { place, line, text } of blocks)
+      expect(await format(text, { parser: 'yaml', singleQuote: true }), `${place}, line ${line}`).to.equal(`${text}\n`)
   })
 
   it('have blocks to paste in the README and the guides only, where they are run', () => {

@@ -20,12 +20,12 @@ export const introspect = defineRoute({
   body: schemas.TokenForm,
   replies: { 200: schemas.Introspection },
   problems: [],
-  async handle({ body: { token }, client }, services) {
+  async handle({ body: { token } }, services) {
     const checked = await services.sessions.check(token)
     if (checked.kind !== 'live') return reply(200, { active: false })
     const { session, card, issuedAt, expiresAt } = checked
     const { userId, id: sessionId, createdAt } = session
-    const identity = await identityOf({ userId, sessionId, session, card, client }, services).catch(nobody)
+    const identity = await identityOf({ userId, card }, services).catch(nobody)
     if (!identity) return reply(200, { active: false })
     const { username, email, verified, role } = identity
     return reply(200, {
