@@ -8,7 +8,6 @@ import knexModule, { type Knex } from 'knex'
 import type { Redis } from 'ioredis'
 import { discard, provide, startRedis, stateDir, type Service } from '../../dev/stores.ts'
 import { systemClock } from '../../src/platform/clock.ts'
-import type { MailKind } from '../../src/mail/index.ts'
 import { createSessions, type Lives } from '../../src/sessions/index.ts'
 import { settingDefinitions } from '../../src/settings/index.ts'
 import {
@@ -20,12 +19,11 @@ import {
   tableBelow,
   type Shell,
 } from '../support/documentation.ts'
-import type { Answer, ApiClient, Tokens } from '../support/client.ts'
+import type { ApiClient, Tokens } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { catchMailsIn } from '../support/mail-catcher.ts'
-import { aPerson, aSession, uniqueEmail, type Someone } from '../support/people.ts'
+import { aPerson, aSession } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
-import { startSmtp, type SmtpSink } from '../support/smtp.ts'
 import { connectRedis, databaseUrl, keyPrefix, operatorsRedis, withDatabase } from '../support/stores.ts'
 
 /**
@@ -128,31 +126,13 @@ for (const name of shells) {
 }
 
 describe('what the README says of sessions', () => {
-  let smtp: SmtpSink
-  let knex: Knex
   let service: TestService
   let client: ApiClient
   before(async () => {
-    smtp = await startSmtp()
-    service = await startService({ ...smtp.env, SETTING_SESSIONS_PER_USER_MAX: '3' })
+    service = await startService()
     client = service.client
-    knex = knexModule({ client: 'pg', connection: databaseUrl(), pool: { min: 0, max: 1 } })
   })
-  after(async () => {
-    await service.close()
-    await smtp.stop()
-    await knex.destroy()
-  })
-
-  /** The token in the mail of a kind, once it has come. */
-  async function mailedToken(address: string, subject: RegExp): Promise<string> {
-    const mail = await eventually(() => {
-      const found = smtp.mailsTo(address).find((candidate) => subject.test(candidate.subject))
-      expect(found, `${subject} to ${address}`).to.not.equal(undefined)
-      return found!
-    }, 10_000)
-    return /\?token=([\w-]+)/.exec(mail.text)![1]!
-  }
+  after(() => service.close())
 
   it('holds for how long keys live', async () => {
     const redis = operatorsRedis()
@@ -215,113 +195,7 @@ describe('what the README says of sessions', () => {
     const listed = tableBelow(readme, 'Why a refresh token is refused').map(([reason]) => reason)
     expect(given).to.have.members(listed)
   })
-
-  /** What happens to the session `mine`, and by which token the outcome is seen; all others are the person's further ones. */
-  const events: Record<string, (mine: Tokens, person: Someone & { resetToken: string }) => Promise<Answer>> = {
-    '`POST /v1/auth/logout`': (mine) => client.logout(mine.access_token),
-    '`POST /v1/auth/logout-all`': (mine) => client.logoutAll(mine.access_token),
-    '`DELETE /v1/sessions/:id` of this session': (mine) =>
-      client.call('DELETE', `/v1/sessions/${mine.session.id}`, { token: mine.access_token }),
-    '`POST /v1/sessions/revoke-others`': (mine) =>
-      client.post('/v1/sessions/revoke-others', { token: mine.access_token }),
-    '`POST /v1/auth/tokens`': async (mine) => {
-      const answer = await client.post('/v1/auth/tokens', { token: mine.access_token })
-      expect((await client.me(mine.access_token)).body.reason).to.equal('expired')
-      mine.access_token = answer.body.access_token
-      return answer
-    },
-    '`POST /v1/me/password`': async (mine, { password }) => {
-      const body = { current_password: password, new_password: 'a quite different sentence' }
-      const answer = await client.post('/v1/me/password', { token: mine.access_token, body })
-      expect((await client.me(mine.access_token)).body.reason).to.equal('expired')
-      mine.access_token = answer.body.access_token
-      return answer
-    },
-    '`POST /v1/auth/reset-password`': (_mine, { resetToken }) =>
-      client.post('/v1/auth/reset-password', {
-        body: { token: resetToken, new_password: 'a quite different sentence' },
-      }),
-    'A new e-mail address is confirmed': async (mine, { password }) => {
-      const email = uniqueEmail()
-      const body = { email, current_password: password }
-      await client.call('PATCH', '/v1/me', { token: mine.access_token, body })
-      const token = await mailedToken(email, /^Confirm your new/)
-      return client.post('/v1/auth/verify-email', { body: { token } })
-    },
-    '`DELETE /v1/me`': (mine, { password }) =>
-      client.call('DELETE', '/v1/me', { token: mine.access_token, body: { current_password: password } }),
-    'A spent refresh token is used again': async (mine) => {
-      const second = (await client.refresh(mine.refresh_token)).body as Tokens
-      const third = (await client.refresh(second.refresh_token)).body as Tokens
-      await client.refresh(mine.refresh_token)
-      mine.access_token = third.access_token
-      return client.me(third.access_token)
-    },
-    'A login when there are 50 sessions already': async (mine, { email, password }) => {
-      service.clock.pass({ seconds: 1 })
-      const third = (await client.login({ email, password })).body as Tokens
-      service.clock.pass({ seconds: 1 })
-      const answer = await client.login({ email, password })
-      expect((await client.me(mine.access_token)).body.reason).to.equal('evicted')
-      mine.access_token = answer.body.access_token
-      expect((await client.me(third.access_token)).status).to.equal(200)
-      return answer
-    },
-  }
-
-  it('holds for what ends what', async function () {
-    this.timeout(60_000)
-    const rows = tableBelow(readme, 'What ends what')
-    expect(rows.map(([event]) => event)).to.deep.equal(Object.keys(events))
-    for (const [event, this_, others, reason, links, notice] of rows as [
-      string,
-      string,
-      string,
-      string,
-      string,
-      string,
-    ][]) {
-      const person = await aPerson(client)
-      const mine = person.tokens
-      service.clock.pass({ seconds: 1 })
-      const other = await aSession(client, person)
-
-      await client.post('/v1/auth/forgot-password', { body: { email: person.email } })
-      const resetToken = await mailedToken(person.email, /^Reset your password/)
-      const verifyToken = await mailedToken(person.email, /^Confirm your e-mail/)
-
-      await events[event]!(mine, { ...person, resetToken })
-
-      const seen = [await client.me(mine.access_token), await client.me(other.access_token)]
-      expect(seen.map(({ status }) => status, event)).to.deep.equal([
-        this_.startsWith('stay') ? 200 : 401,
-        others === 'end' ? 401 : 200,
-      ])
-      for (const { status, body } of seen) if (status === 401) expect(`\`${body.reason}\``, event).to.equal(reason)
-
-      const noticed = (await knex('mails')
-        .where({ user_id: person.id })
-        .whereIn('kind', notices)
-        .pluck('address')) as string[]
-      expect(noticed, `${event}: notices`).to.deep.equal(notice === '–' ? [] : [person.email])
-      expect(notice, event).to.be.oneOf(['–', event.includes('e-mail') ? 'to the old address' : 'to the owner'])
-
-      const ownLink = event.includes('reset-password') // which has spent the other one
-      const answer = ownLink
-        ? await client.post('/v1/auth/verify-email', { body: { token: verifyToken } })
-        : await client.post('/v1/auth/reset-password', { body: { token: resetToken, new_password: 'yet another one' } })
-      expect(answer.status, `${event}: links`).to.equal(links === 'void' ? 400 : 204)
-    }
-  })
 })
-
-const notices = [
-  'email-changed',
-  'password-changed',
-  'password-reset',
-  'refresh-token-reused',
-  'new-device',
-] satisfies MailKind[]
 
 function inWords(seconds: number): string {
   return seconds >= 172_800 ? `${seconds / 86_400} d` : seconds >= 7200 ? `${seconds / 3600} h` : `${seconds / 60} min`

@@ -211,6 +211,16 @@ describe('a link in a mail', () => {
     }
   })
 
+  it('to confirm an address goes to nobody when it is confirmed', async () => {
+    const { person } = await room.aPerson()
+    await room.accounts.verifyEmail((await mintVerification(person))!, client)
+
+    await room.accounts.resendVerification(person.email)
+
+    const recipients = (await queuedFor(person.email, 'verify-email')).map(({ user_id }) => user_id === person.id)
+    expect(recipients).to.have.members([true, false])
+  })
+
   it('to a wanted address is void after a password change and a reset, and the address is no longer wanted', async () => {
     for (const event of ['change', 'reset']) {
       const email = uniqueEmail()
@@ -259,6 +269,27 @@ describe('a change of an account', () => {
 
     expect(await refusalOf(room.logIn(person.email, password))).to.include({ code: 'invalid-credentials' })
     expect((await room.logIn(person.email, newPassword)).person.id).to.equal(person.id)
+  })
+
+  it('to the address that it has already wants nothing and sends nothing', async () => {
+    const { person, session } = await room.aPerson()
+    const caller = { userId: person.id, sessionId: session.id }
+
+    const same = await room.accounts.change(caller, { email: person.email, currentPassword: password })
+
+    expect(same.pendingEmail).to.equal(null)
+    expect(await room.knex('mails').where({ user_id: person.id, kind: 'confirm-new-email' })).to.deep.equal([])
+  })
+
+  it('is told once when many use a spent refresh token at one instant', async () => {
+    const { person, pair } = await room.aPerson()
+    await room.accounts.refresh(pair.refreshToken, client)
+    room.clock.pass({ seconds: 31 })
+
+    const reuses = Array.from({ length: 4 }, () => refusalOf(room.accounts.refresh(pair.refreshToken, client)))
+
+    for (const refused of await Promise.all(reuses)) expect(refused).to.include({ reason: 'reused' })
+    expect(await room.knex('mails').where({ user_id: person.id, kind: 'refresh-token-reused' })).to.have.length(1)
   })
 
   it('that deletes it leaves nothing of it: no ending, no link, no device', async () => {

@@ -191,6 +191,15 @@ describe('the admission of costly work', () => {
     expect(most).to.equal(2)
   })
 
+  it('holds for making a hash as for checking one', async () => {
+    const crowded = createPasswords(cost, { atOnce: 1, waitingMax: 0 })
+    for (const work of [() => crowded.hash(password), () => crowded.verify(null, password)]) {
+      const outcomes = await Promise.allSettled([work(), work()])
+      expect(outcomes[0].status).to.equal('fulfilled')
+      expect(outcomes[1]).to.have.nested.property('reason.code', 'unavailable')
+    }
+  })
+
   it('gives the place of work that failed to the next', async () => {
     const admit = createAdmission({ atOnce: 1, waitingMax: 1 })
     const failed = admit(() => Promise.reject(new Error('of the work')))
