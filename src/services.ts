@@ -167,8 +167,14 @@ function linksOf(frontendUrl: string, settings: () => Settings, accounts: () => 
       'verify-email',
       await accounts().mintVerificationToken(sentMail(mail), settings().verification_token_ttl_seconds * 1000),
     ) || null
+  const toSet = async (mail: Mail) =>
+    link(
+      'reset-password',
+      await accounts().mintResetToken(sentMail(mail), settings().verification_token_ttl_seconds * 1000),
+    ) || null
   return {
     'reset-password': toReset,
+    'set-password': toSet,
     'email-taken': toReset,
     'verify-email': toVerify,
     'confirm-new-email': toVerify,

@@ -40,6 +40,7 @@ export const consequences = {
   },
   'revoke-one': { ...nothing, thisSession: 'ends', reason: 'revoked', audit: 'session.ended' },
   'revoke-others': { ...nothing, otherSessions: 'end', reason: 'revoked', audit: 'session.ended' },
+  'revoke-all': { ...nothing, thisSession: 'ends', otherSessions: 'end', reason: 'revoked', audit: 'sessions.ended' },
   'new-tokens': { ...nothing, thisSession: 'new-pair' },
   'password-change': {
     thisSession: 'new-pair',

@@ -35,7 +35,7 @@ export function createAccounts({
   }
   const { tokens, endings, clock, faults } = parts
   const consequences = createConsequences(parts)
-  const { end, record, ...ending } = createEnding({ ...parts, consequences })
+  const { end, endOne, endAll, record, ...ending } = createEnding({ ...parts, consequences })
   const recovery = createRecovery({ ...parts, consequences })
   return {
     faults,
@@ -44,7 +44,7 @@ export function createAccounts({
     ...ending,
     ...createProfile({ ...parts, changeEmail: recovery.changeEmail }),
     ...recovery,
-    ...createAdministration({ ...parts, consequences }),
+    administration: createAdministration({ ...parts, consequences, endOne, endAll }),
     /** Removes what has lapsed: one-time tokens, and endings of sessions that would be over by their age. */
     async prune(sessionsOpenedBefore: Date): Promise<void> {
       await tokens.prune(new Date(clock.now()))

@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts'
 import type { Knex } from '../platform/postgres.ts'
 import type { Client } from '../sessions/index.ts'
 import { owner, stranger } from './actor.ts'
+import { mustNotBeLastAdmin } from './admins.ts'
 import type { Consequences } from './consequences.ts'
 import type { Caller } from './ending.ts'
 import type { Purpose } from './one-time-tokens-table.ts'
@@ -186,11 +187,12 @@ export function createRecovery({
   /**
    * Deletes the caller's account with everything that belongs to it.
    *
-   * @throws AppError `wrong-password`, `too-many-attempts`, `invalid-token`
+   * @throws AppError `wrong-password`, `too-many-attempts`, `invalid-token`, `last-admin`
    */
   async function remove(caller: Caller, currentPassword: string): Promise<void> {
     const person = await provePassword(caller, currentPassword)
     await consequences.carryOut('delete', { person, by: owner(person.id, caller.client) }, async (trx) => {
+      mustNotBeLastAdmin(await users.lockWithAdmins(trx, [person.id]), person.id)
       await mustStandAsProven(trx, caller, person)
       await users.remove(trx, person.id)
       await endings.forget(trx, person.id)

@@ -1,3 +1,4 @@
+import { validate } from 'uuid'
 import { fromPostgres, violatedConstraint, type Knex } from '../platform/postgres.ts'
 import type { EndReason } from '../sessions/index.ts'
 import type { Person } from './person.ts'
@@ -25,6 +26,24 @@ export interface NewPerson {
   username: string | null
   name: string | null
   passwordHash: string
+  /** `user` where nothing is said. */
+  role?: Person['role']
+}
+
+/** A page of a search. */
+export interface Search {
+  /** An id, or what an e-mail address, a username or a name begins with; everybody where nothing is said. */
+  text?: string | undefined
+  /** Only people who come after this one. */
+  after?: Place | undefined
+  limit: number
+}
+
+/** Where somebody stands in the order of all people. */
+export interface Place {
+  /** Since 1970, as PostgreSQL has it: a Date would lose what is below a millisecond. */
+  createdAtMicros: string
+  id: string
 }
 
 export type Taken = 'email-taken' | 'username-taken'
@@ -51,6 +70,7 @@ export function createUsersTable(knex: Knex) {
             username: person.username,
             name: person.name,
             password_hash: person.passwordHash,
+            ...(person.role && { role: person.role }),
             created_at: at,
             updated_at: at,
           })
@@ -76,6 +96,39 @@ export function createUsersTable(knex: Knex) {
       knex<UserRow>('users').whereRaw('lower(username collate "C") = lower(? collate "C")', [username]).first(),
     )
     return row ? toPerson(row) : null
+  }
+
+  /** A page of the people whom a search finds, the newest first, and where the next page begins. */
+  async function search({ text, after, limit }: Search): Promise<{ people: Person[]; next: Place | null }> {
+    const query = knex<UserRow>('users')
+      .select('*', knex.raw('(extract(epoch from created_at) * 1000000)::bigint as created_at_micros'))
+      .orderBy([
+        { column: 'created_at', order: 'desc' },
+        { column: 'id', order: 'desc' },
+      ])
+      .limit(limit + 1)
+    if (text !== undefined) void query.where((match) => void matching(match, text))
+    if (after)
+      void query.whereRaw("(created_at, id) < (timestamptz 'epoch' + ?::bigint * interval '1 microsecond', ?::uuid)", [
+        after.createdAtMicros,
+        after.id,
+      ])
+    const rows = (await fromPostgres(query)) as (UserRow & { created_at_micros: string })[]
+    const page = rows.slice(0, limit)
+    const last = rows.length > limit ? page.at(-1) : undefined
+    return {
+      people: page.map(toPerson),
+      next: last ? { createdAtMicros: last.created_at_micros, id: last.id } : null,
+    }
+  }
+
+  function matching(query: Knex.QueryBuilder, text: string): Knex.QueryBuilder {
+    if (validate(text)) return query.where({ id: text })
+    const prefix = `${text.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`
+    return query
+      .whereRaw('email like lower(?)', [prefix])
+      .orWhereRaw('lower(username collate "C") like lower(? collate "C")', [prefix])
+      .orWhereRaw('lower(name) like lower(?)', [prefix])
   }
 
   /** Reads, in one statement, all that could forbid a session new tokens: its ending, the epoch, the person's state. */
@@ -159,6 +212,19 @@ export function createUsersTable(knex: Knex) {
     return row ? toPerson(row) : null
   }
 
+  /**
+   * Locks people, and every admin who can act, until the transaction ends: which of the admins is the last one then stays
+   * as it is. Always in one order, so that of those who do this at one time none waits for another in a ring.
+   */
+  async function lockWithAdmins(trx: Knex, ids: string[]): Promise<Person[]> {
+    const rows = await trx<UserRow>('users')
+      .whereIn('id', ids)
+      .orWhere({ role: 'admin', disabled_at: null })
+      .orderBy('id')
+      .forNoKeyUpdate()
+    return rows.map(toPerson)
+  }
+
   async function remove(trx: Knex, id: string): Promise<void> {
     await trx<UserRow>('users').where({ id }).delete()
   }
@@ -193,7 +259,9 @@ export function createUsersTable(knex: Knex) {
     amend,
     confirmEmail,
     noteDevice,
+    search,
     lock,
+    lockWithAdmins,
     remove,
     alongside,
     moveEpoch,

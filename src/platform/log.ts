@@ -25,10 +25,11 @@ export const logEvents = {
     level: 'info',
     meaning: 'An address that has an account was registered again; its owner gets a mail.',
   },
+  'account.created': { level: 'warn', meaning: 'An admin or operator created an account.' },
   'account.disabled': { level: 'warn', meaning: 'An account was disabled; all its sessions ended.' },
   'account.enabled': { level: 'warn', meaning: 'An account was enabled again.' },
   'account.role_changed': { level: 'warn', meaning: 'Somebody was given another role.' },
-  'account.deleted': { level: 'info', meaning: 'Somebody deleted their account.' },
+  'account.deleted': { level: 'info', meaning: 'An account was deleted, by its owner or by an admin.' },
   'password.changed': { level: 'info', meaning: 'Somebody changed their password; their other sessions ended.' },
   'password.reset': { level: 'info', meaning: 'Somebody reset their password; all their sessions ended.' },
   'password.rehashed': {

@@ -1,0 +1,54 @@
+import { z } from 'zod'
+import type { Caller } from '../accounts/index.ts'
+import type { Actor, AuditEntry } from '../audit/index.ts'
+import { AppError, type ErrorCode } from '../errors.ts'
+import type { Route, Services } from './route.ts'
+
+const uuid = z.uuid()
+/** What says nothing about the caller: the service could not do its part, and the audit lies in the same store. */
+const notTheirs: ReadonlySet<ErrorCode> = new Set(['unavailable', 'internal-error'])
+
+/** An admin as the audit knows them. */
+export function adminOf({ userId, client: { address, userAgent } }: Caller): Actor {
+  return { kind: 'admin', id: userId, address, userAgent }
+}
+
+/** To be refused as no admin is an event of one's own account: nobody can write into what others see of theirs. */
+function refusal(reason: ErrorCode, actor: Actor, userId: string | null, what: string): AuditEntry {
+  return reason === 'forbidden'
+    ? {
+        event: 'admin.refused',
+        actor: { ...actor, kind: 'person' },
+        userId: actor.id,
+        detail: { what, reason, user: userId },
+      }
+    : { event: 'admin.refused', actor, userId, detail: { what, reason } }
+}
+
+/**
+ * Answers a call that is for admins, and sees to it that the audit has it.
+ *
+ * A change is recorded by who makes it, in its transaction. A look, and a refusal whatever its cause, are noted here.
+ *
+ * @throws AppError `forbidden` when the caller is no admin now, and what the route throws
+ */
+export async function underAudit<T>(
+  { method, path }: Route,
+  params: { user_id?: string },
+  actor: Actor,
+  { accounts, audit }: Services,
+  answer: () => Promise<T>,
+): Promise<T> {
+  const what = `${method.toUpperCase()} ${path}`
+  const userId = uuid.safeParse(params.user_id).data ?? null
+  try {
+    await accounts.administration.mustBeAdmin(actor.id!)
+    const reply = await answer()
+    if (method === 'get') await audit.note({ event: 'admin.viewed', actor, userId, detail: { what } })
+    return reply
+  } catch (error) {
+    if (error instanceof AppError && !notTheirs.has(error.code))
+      await audit.note(refusal(error.code, actor, userId, what))
+    throw error
+  }
+}
