@@ -138,9 +138,9 @@ export function problemsOf(route: Route): ErrorCode[] {
   return [
     ...route.problems,
     ...(demandsBearer(route) ? (['authentication-required', 'invalid-token'] as const) : []),
+    ...(route.auth === 'client' ? (['invalid-client'] as const) : []),
     ...(route.auth === 'admin' ? (['forbidden'] as const) : []),
     ...(route.query ? (['validation-failed'] as const) : []),
-    ...(route.auth === 'client' ? (['invalid-client'] as const) : []),
     ...(route.auth === 'none' ? [] : (['too-many-attempts'] as const)),
     ...(route.params ? (['not-found'] as const) : []),
     ...(takesBody(route)

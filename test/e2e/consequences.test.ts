@@ -173,7 +173,7 @@ describe('what ends what', function () {
     'password-changed': /password .* was changed/,
     'password-reset': /password .* was reset/,
     'email-changed': /e-mail address .* was changed/,
-    'refresh-token-reused': /session .* was ended for safety/,
+    'refresh-token-reused': /^You were signed out of a device at .* for safety$/,
   }
 
   for (const event of Object.keys(doors) as (keyof typeof doors)[]) {

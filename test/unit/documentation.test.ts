@@ -232,9 +232,9 @@ describe('the documents', () => {
       expect(await format(text, { parser: 'yaml', singleQuote: true }), `${place}, line ${line}`).to.equal(`${text}\n`)
   })
 
-  it('have blocks to paste in the README only, where they are run', () => {
+  it('have blocks to paste in the README and the guides only, where they are run', () => {
     const elsewhere = documents()
-      .filter((place) => place !== 'README.md')
+      .filter((place) => place !== 'README.md' && !place.startsWith(`docs${path.sep}`))
       .filter((place) => blocksOf(readDocument(place)).some(({ language }) => language === 'sh'))
 
     expect(elsewhere, 'documents with sh blocks; commands that no test runs are marked console').to.deep.equal([])
