@@ -268,16 +268,7 @@ async function aFreshMachine(shellName: string, label = 'readme'): Promise<Machi
   fs.symlinkSync(socket, path.join(home, '.data/redis.sock'))
   const { port } = new URL(service.url)
   fs.writeFileSync(path.join(home, '.curlrc'), `connect-to = "127.0.0.1:3000:127.0.0.1:${port}"\n`)
-  // The command line, which a clone has here.
-  for (const place of ['src', 'migrations']) fs.symlinkSync(path.join(root, place), path.join(home, place))
-  const env = {
-    PATH: `${bin}:${process.env['PATH']}`,
-    HOME: home,
-    CURL_HOME: home,
-    LC_ALL: 'C',
-    DATABASE_URL: ownDatabase,
-    REDIS_URL: store.url,
-  }
+  const env = { PATH: `${bin}:${process.env['PATH']}`, HOME: home, CURL_HOME: home, LC_ALL: 'C' }
 
   const shell = openShell(shellName, { cwd: home, env })
   const redis = connectRedis(store.url)
