@@ -57,6 +57,7 @@ export async function serve(
     while (!signal.aborted) {
       try {
         log('migrations.done', { count: await migrate(config.databaseUrl, migrationSource, { signal }) })
+        await services.settings.noteStartValues()
         await services.bulletin.start()
         if (signal.aborted) return
         services.markMigrated()

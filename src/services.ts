@@ -13,7 +13,7 @@ import { openPostgres } from './platform/postgres.ts'
 import { createReadiness } from './platform/readiness.ts'
 import { openRedis } from './platform/redis.ts'
 import { createSessions, type Lives } from './sessions/index.ts'
-import { createSettings, type Settings } from './settings/index.ts'
+import { createSettings, type Lapsed, type Settings } from './settings/index.ts'
 import { createThrottle, type Rule, type RuleName } from './throttle/index.ts'
 
 export type Services = ReturnType<typeof createServices>
@@ -57,7 +57,7 @@ export function createServices(
     redis,
     prefix: config.keyPrefix,
     clock,
-    lives: () => livesOf(settings.current()),
+    lives: () => livesOf(settings.current(), settings.lapsed()),
     log,
   })
   const throttle = createThrottle({
@@ -184,14 +184,15 @@ function linksOf(frontendUrl: string, settings: () => Settings, accounts: () => 
 /**
  * The longest that anything of a session may be shown: an ending older than that needs no journal.
  *
- * A life that was shortened may go back to the start value, and the sessions of before then have that life again.
+ * A life that was shortened may go back to the start value, and those that have not lapsed by then have that life again.
  */
 function sessionLifeMs(...settings: [start: Settings, current: Settings]): number {
-  const lives = settings.map(livesOf)
-  return Math.max(...lives.map(({ absoluteMs }) => absoluteMs)) + Math.max(...lives.map((life) => life.reuseWindowMs))
+  const longestSeconds = (name: 'session_absolute_ttl_seconds' | 'refresh_reuse_window_seconds') =>
+    Math.max(...settings.map((values) => values[name]))
+  return (longestSeconds('session_absolute_ttl_seconds') + longestSeconds('refresh_reuse_window_seconds')) * 1000
 }
 
-function livesOf(settings: Settings): Lives {
+function livesOf(settings: Settings, lapsed: Lapsed): Lives {
   return {
     accessMs: settings.access_token_ttl_seconds * 1000,
     idleMs: settings.session_idle_ttl_seconds * 1000,
@@ -199,6 +200,10 @@ function livesOf(settings: Settings): Lives {
     graceMs: settings.refresh_grace_seconds * 1000,
     reuseWindowMs: settings.refresh_reuse_window_seconds * 1000,
     perUserMax: settings.sessions_per_user_max,
+    accessLapsedTo: lapsed.access_token_ttl_seconds,
+    idleLapsedTo: lapsed.session_idle_ttl_seconds,
+    absoluteLapsedTo: lapsed.session_absolute_ttl_seconds,
+    graceLapsedTo: lapsed.refresh_grace_seconds,
   }
 }
 

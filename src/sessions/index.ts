@@ -170,7 +170,7 @@ export function createSessions({
     deviceName: string | null
   }): Promise<Opened> {
     const now = clock.now()
-    const { idleMs, absoluteMs, reuseWindowMs, perUserMax } = lives()
+    const { idleMs, idleLapsedTo, absoluteMs, absoluteLapsedTo, reuseWindowMs, perUserMax } = lives()
     const pair = mintPair()
     const expiresAt = now + absoluteMs
     const session: Session = {
@@ -196,6 +196,8 @@ export function createSessions({
         absoluteMs + reuseWindowMs,
         idleMs,
         absoluteMs,
+        idleLapsedTo,
+        absoluteLapsedTo,
       ),
     )
     const gone: Removed[] = []
