@@ -17,17 +17,18 @@ const ownEnv = () => ({
   KEY_PREFIX: keyPrefix,
 })
 
-/** Runs the operator's command line to its end. */
-export async function latchkey(args: string[], env: Record<string, string> = {}) {
+/** Runs the operator's command line to its end, with what comes to it by a pipe. */
+export async function latchkey(args: string[], env: Record<string, string> = {}, piped?: string) {
   const child = spawn(process.execPath, [...nodeArgs('cli/main'), ...args], {
     cwd: root,
     env: { ...ownEnv(), ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [piped === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   })
   let out = ''
   let errors = ''
-  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+  child.stdout!.on('data', (chunk: Buffer) => (out += chunk.toString()))
+  child.stderr!.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+  child.stdin?.end(piped)
   const [code] = (await once(child, 'close')) as [number]
   return { code, out, errors }
 }
@@ -60,8 +61,8 @@ export interface ServiceProcess {
 }
 
 /** Starts the service as a process of its own, on a free port. */
-export function startProcess(env: Record<string, string> = {}): ServiceProcess {
-  const child = spawn(process.execPath, nodeArgs('main'), {
+export function startProcess(env: Record<string, string> = {}, entry = 'main', args: string[] = []): ServiceProcess {
+  const child = spawn(process.execPath, [...nodeArgs(entry), ...args], {
     cwd: root,
     env: { ...ownEnv(), NODE_ENV: 'production', PORT: '0', ...wideLimits, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
