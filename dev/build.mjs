@@ -8,3 +8,4 @@ fs.rmSync(path.join(root, 'dist'), { recursive: true, force: true })
 const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
 const options = { cwd: root, stdio: 'inherit' }
 process.exitCode = spawnSync(process.execPath, [tsc, '-p', 'dev/tsconfig.build.json'], options).status ?? 1
+if (process.exitCode === 0) fs.chmodSync(path.join(root, 'dist/src/cli/main.js'), 0o755) // the bin `latchkey`

@@ -1,11 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { migrationSource } from '../migrations/index.ts'
 import type { Config } from './config.ts'
 import { createApp, createOpsApp, listen, type Listener } from './http/index.ts'
 import { createMetrics } from './metrics/index.ts'
 import type { Clock } from './platform/clock.ts'
 import { createLog, type Log } from './platform/log.ts'
-import { migrate } from './platform/migrate.ts'
 import { createServices } from './services.ts'
 
 export interface Serving {
@@ -56,7 +54,7 @@ export async function serve(
     let told: string | undefined
     while (!signal.aborted) {
       try {
-        log('migrations.done', { count: await migrate(config.databaseUrl, migrationSource, { signal }) })
+        log('migrations.done', { count: await services.schema.migrate(signal) })
         await services.settings.noteStartValues()
         await services.bulletin.start()
         if (signal.aborted) return
@@ -87,4 +85,17 @@ export async function serve(
       log('service.stopped')
     },
   }
+}
+
+/**
+ * Serves until SIGTERM or SIGINT has come and everything is closed.
+ *
+ * @throws Error when an address cannot be listened on
+ */
+export async function serveUntilSignal(config: Config): Promise<void> {
+  const serving = await serve(config)
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve())
+  })
+  await serving.close()
 }

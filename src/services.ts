@@ -1,3 +1,4 @@
+import { migrationSource } from '../migrations/index.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import { createAccounts, createPasswords, type Accounts } from './accounts/index.ts'
 import { createAudit, type Actor } from './audit/index.ts'
@@ -9,12 +10,15 @@ import { compileTrust } from './platform/address.ts'
 import { createBulletin } from './platform/bulletin.ts'
 import { systemClock, type Clock } from './platform/clock.ts'
 import type { Log } from './platform/log.ts'
+import { migrate } from './platform/migrate.ts'
 import { openPostgres } from './platform/postgres.ts'
 import { createReadiness } from './platform/readiness.ts'
 import { openRedis } from './platform/redis.ts'
 import { createSessions, type Lives } from './sessions/index.ts'
 import { createSettings, type Lapsed, type Settings } from './settings/index.ts'
 import { createThrottle, type Rule, type RuleName } from './throttle/index.ts'
+
+export const { version } = packageJson
 
 export type Services = ReturnType<typeof createServices>
 
@@ -84,12 +88,7 @@ export function createServices(
         name: 'prune-accounts',
         run: () => accounts.prune(new Date(clock.now() - sessionLifeMs(config.settings, settings.current()))),
       },
-      {
-        name: 'prune-audit',
-        run: async () => {
-          await audit.prune()
-        },
-      },
+      { name: 'prune-audit', run: async () => ({ 'audit events': await audit.prune() }) },
     ],
     log,
   })
@@ -134,9 +133,15 @@ export function createServices(
     bulletin,
     trustsProxy: compileTrust(config.trustedProxies),
     clock,
-    version: packageJson.version,
+    version,
     publicUrl: config.publicUrl,
     readiness,
+    /** What is done once an hour. */
+    chores: mail.chores,
+    schema: {
+      /** Brings the schema up to date, and returns how many migrations ran; waits for whoever is at it already. */
+      migrate: (signal?: AbortSignal) => migrate(config.databaseUrl, migrationSource, { ...(signal && { signal }) }),
+    },
     markMigrated: () => {
       migrated = true
     },

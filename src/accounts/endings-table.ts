@@ -1,4 +1,4 @@
-import { fromPostgres, type Knex } from '../platform/postgres.ts'
+import { deleteInBatches, fromPostgres, type Knex } from '../platform/postgres.ts'
 import type { EndReason } from '../sessions/index.ts'
 
 export interface RecordedEnding {
@@ -39,9 +39,9 @@ export function createEndingsTable(knex: Knex) {
     await trx('session_endings').where({ user_id: userId }).delete()
   }
 
-  /** Removes endings of sessions that are over by their age anyway. */
-  async function prune(before: Date): Promise<void> {
-    await fromPostgres(knex('session_endings').where('ended_at', '<', before).delete())
+  /** Removes endings of sessions that are over by their age anyway; returns how many. */
+  async function prune(before: Date): Promise<number> {
+    return deleteInBatches(knex, 'session_endings', (old) => old.where('ended_at', '<', before))
   }
 
   return { record, forget, prune }

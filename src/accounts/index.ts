@@ -46,9 +46,9 @@ export function createAccounts({
     ...recovery,
     administration: createAdministration({ ...parts, consequences, endOne, endAll }),
     /** Removes what has lapsed: one-time tokens, and endings of sessions that would be over by their age. */
-    async prune(sessionsOpenedBefore: Date): Promise<void> {
-      await tokens.prune(new Date(clock.now()))
-      await endings.prune(sessionsOpenedBefore)
+    async prune(sessionsOpenedBefore: Date): Promise<Record<'links' | 'endings', number>> {
+      const links = await tokens.prune(new Date(clock.now()))
+      return { links, endings: await endings.prune(sessionsOpenedBefore) }
     },
   }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { digest } from '../platform/digest.ts'
-import { fromPostgres, type Knex } from '../platform/postgres.ts'
+import { deleteInBatches, fromPostgres, type Knex } from '../platform/postgres.ts'
 
 /** What a one-time token is for; each purpose has a table of its own, so that no token passes for another. */
 export type Purpose = 'password-reset' | 'email-verification'
@@ -97,10 +97,12 @@ export function createOneTimeTokensTable(knex: Knex) {
       await rows(purpose, trx).where({ user_id: userId, used_at: null }).update({ used_at: now })
   }
 
-  /** Removes what nobody can spend any more. */
-  async function prune(now: Date): Promise<void> {
-    for (const purpose of Object.keys(tables) as Purpose[])
-      await fromPostgres(rows(purpose).where('expires_at', '<', now).delete())
+  /** Removes what nobody can spend any more; returns how many tokens that were. */
+  async function prune(now: Date): Promise<number> {
+    let count = 0
+    for (const table of Object.values(tables))
+      count += await deleteInBatches(knex, table, (old) => old.where('expires_at', '<', now))
+    return count
   }
 
   return { mint, find, spend, voidAll, prune }

@@ -1,7 +1,7 @@
 import { v7 } from 'uuid'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
-import { fromPostgres, type Knex } from '../platform/postgres.ts'
+import { deleteInBatches, fromPostgres, type Knex } from '../platform/postgres.ts'
 import type { ActorKind, AuditEntry, AuditEventName, AuditRecord } from './events.ts'
 
 export {
@@ -108,7 +108,7 @@ export function createAudit({
   /** Removes what is older than the retention; returns how many rows that were. */
   async function prune(): Promise<number> {
     const before = new Date(clock.now() - retentionMs())
-    return fromPostgres(knex('audit_events').where('at', '<', before).delete())
+    return deleteInBatches(knex, 'audit_events', (old) => old.where('at', '<', before))
   }
 
   return { record, note, list, prune }

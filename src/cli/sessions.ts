@@ -1,14 +1,62 @@
+import type { Command } from 'commander'
 import type { Accounts } from '../accounts/index.ts'
 import { AppError } from '../errors.ts'
 import type { Session, Sessions } from '../sessions/index.ts'
+import { examples, type Context } from './context.ts'
 import { operator } from './operator.ts'
 import { readSecret } from './secret.ts'
 import { printTable } from './table.ts'
+import { whoever } from './users.ts'
 
 type Administration = Accounts['administration']
 
+export function addSessionCommands(program: Command, { withServices }: Context): void {
+  const sessions = program.command('sessions').description('the open sessions')
+
+  sessions
+    .command('list')
+    .description('list the open sessions of one person, newest first')
+    .argument('<user>', whoever)
+    .option('--json', 'one JSON object a line')
+    .addHelpText('after', examples(['sessions list ada@example.com', 'with device, address and times']))
+    .action((who: string, options: Parameters<typeof listSessions>[2]) =>
+      withServices(({ accounts }) => listSessions(accounts.administration, who, options)),
+    )
+
+  sessions
+    .command('show')
+    .description('show one open session; to find it by its id all of Redis is read')
+    .argument('<session>', 'its id, or - for a token on standard input')
+    .option('--json', 'as JSON')
+    .addHelpText('after', examples(['sessions show - < token.txt', 'whose token this is']))
+    .action((id: string, options: Parameters<typeof showSession>[2]) =>
+      withServices((services) => showSession(services.sessions, id, options)),
+    )
+
+  sessions
+    .command('revoke')
+    .description('end one session')
+    .argument('<session>', 'its id')
+    .addHelpText(
+      'after',
+      examples(['sessions revoke 5b0c7b1e-6d0f-4a5e-9a55-0f6f3c1a2b3d', 'its tokens are dead at once']),
+    )
+    .action((id: string) =>
+      withServices((services) =>
+        revokeSession({ sessions: services.sessions, administration: services.accounts.administration }, id),
+      ),
+    )
+
+  sessions
+    .command('revoke-user')
+    .description('end all sessions of one person')
+    .argument('<user>', whoever)
+    .addHelpText('after', examples(['sessions revoke-user ada@example.com', 'says how many there were']))
+    .action((who: string) => withServices(({ accounts }) => revokeUser(accounts.administration, who)))
+}
+
 /** `sessions list` of one person, newest first */
-export async function listSessions(
+async function listSessions(
   administration: Administration,
   who: string,
   { json }: { json?: boolean },
@@ -19,7 +67,7 @@ export async function listSessions(
 }
 
 /** `sessions show`, by the id, or by a token on standard input; the exit code tells whether it is open. */
-export async function showSession(sessions: Sessions, id: string, { json }: { json?: boolean }): Promise<number> {
+async function showSession(sessions: Sessions, id: string, { json }: { json?: boolean }): Promise<number> {
   if (id !== '-') {
     printSessions([await open(sessions, id)], json)
     return 0
@@ -34,7 +82,7 @@ export async function showSession(sessions: Sessions, id: string, { json }: { js
 }
 
 /** `sessions revoke`: ends one session. */
-export async function revokeSession(
+async function revokeSession(
   { sessions, administration }: { sessions: Sessions; administration: Administration },
   id: string,
 ): Promise<number> {
@@ -52,7 +100,7 @@ async function open(sessions: Sessions, id: string): Promise<Session> {
 }
 
 /** `sessions revoke-user`: ends all sessions of one person. */
-export async function revokeUser(administration: Administration, who: string): Promise<number> {
+async function revokeUser(administration: Administration, who: string): Promise<number> {
   const { id } = await administration.find(who)
   const count = await administration.endSessions(id, operator)
   console.log(`${count} ${count === 1 ? 'session' : 'sessions'} ended.`)

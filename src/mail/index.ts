@@ -11,10 +11,11 @@ export { mailKinds, type MailFacts, type MailKind } from './letters.ts'
 export type { Links } from './delivery.ts'
 export { mailStatuses, type Mail, type MailRecord, type MailStatus, type Sender }
 
-/** Work to be done once an hour, by one process of all, and at the start if nobody has done it. It throws when it could not be done, and is then tried again. */
+/** Work to be done once an hour, by one process of all, and at the start if nobody has done it. */
 export interface Chore {
   name: string
-  run: () => Promise<void>
+  /** Says what it has deleted how many of. It throws when it could not be done, and is then tried again. */
+  run: () => Promise<Record<string, number>>
 }
 
 export type Mails = ReturnType<typeof createMail>
@@ -39,7 +40,7 @@ export function createMail({
   smtp,
   from,
   links,
-  chores,
+  chores: others,
   log,
 }: {
   knex: Knex
@@ -58,8 +59,10 @@ export function createMail({
     : null
   let jobs: Jobs | undefined
 
+  const chores: Chore[] = [{ name: 'tidy-mails', run: async () => ({ mails: await mails.tidy() }) }, ...others]
+
   const hourlyTasks: Record<string, Task> = Object.fromEntries(
-    [{ name: 'tidy-mails', run: mails.tidy }, ...chores].map(({ name, run }) => [
+    chores.map(({ name, run }) => [
       name,
       async () => {
         try {
@@ -91,6 +94,9 @@ export function createMail({
     /** Queues a failed mail once more. */
     retry: async (id: string): Promise<'requeued' | 'not-failed' | 'not-found'> =>
       validate(id) ? mails.requeue(id) : 'not-found',
+
+    /** What is done once an hour. */
+    chores,
 
     /** Starts sending, and the hourly chores; the migrations must have run. */
     start(): void {

@@ -1,6 +1,6 @@
 import { v7 } from 'uuid'
 import { addJob, removeJob } from '../platform/jobs.ts'
-import { fromPostgres, type Knex } from '../platform/postgres.ts'
+import { deleteInBatches, fromPostgres, type Knex } from '../platform/postgres.ts'
 import type { MailFacts, MailKind } from './letters.ts'
 
 /** `dropped`: when its turn came nobody wanted it any more. */
@@ -180,12 +180,15 @@ export function createMailsTable(knex: Knex) {
     return { queued: Number(queued), failed: Number(failed), oldestQueuedSeconds: Math.max(0, Number(oldest)) }
   }
 
-  /** Deletes what is done for long, and puts jobs back that were lost (with a restored copy of one schema, say). */
-  async function tidy(): Promise<void> {
-    await fromPostgres(
-      knex.raw(`
-        delete from mails
-        where (status in ('sent', 'dropped') and created_at < now() - interval '7 days')
+  /**
+   * Deletes what is done for long, and puts jobs back that were lost (with a restored copy of one schema, say).
+   *
+   * @returns how many mails it has deleted
+   */
+  async function tidy(): Promise<number> {
+    const deleted = await deleteInBatches(knex, 'mails', (old) =>
+      old.whereRaw(`
+        (status in ('sent', 'dropped') and created_at < now() - interval '7 days')
           or (status = 'failed' and created_at < now() - interval '30 days')`),
     )
     const lost = await fromPostgres(
@@ -197,6 +200,7 @@ export function createMailsTable(knex: Knex) {
         .pluck('id'),
     )
     for (const id of lost as string[]) await remind(id)
+    return deleted
   }
 
   async function inTransaction<T>(work: (trx: Knex.Transaction) => Promise<T>): Promise<T> {

@@ -98,6 +98,29 @@ export async function fromPostgres<T>(query: PromiseLike<T>): Promise<T> {
   }
 }
 
+const deleteBatch = 5000
+
+/**
+ * Deletes the rows of a table that a condition chooses, some thousand at a time: so no statement takes long, however
+ * many there are, and what is done stays done when a later one fails.
+ *
+ * @returns how many rows that were
+ * @throws AppError `unavailable`
+ */
+export async function deleteInBatches(
+  knex: Knex,
+  table: string,
+  chosen: (rows: Knex.QueryBuilder) => Knex.QueryBuilder,
+): Promise<number> {
+  let count = 0
+  for (;;) {
+    const batch = chosen(knex(table).select('ctid')).limit(deleteBatch)
+    const deleted = await fromPostgres(knex(table).whereRaw('ctid = any(array(?))', [batch]).delete())
+    count += deleted
+    if (deleted < deleteBatch) return count
+  }
+}
+
 /** The unique constraint that an insert or update ran into, if that is what the error says. */
 export function violatedConstraint(error: unknown): string | undefined {
   if (sqlState(error) !== '23505') return undefined

@@ -1,11 +1,146 @@
 import { randomUUID } from 'node:crypto'
+import fs from 'node:fs'
 import { expect } from 'chai'
 import knexModule, { type Knex } from 'knex'
 import { migrationSource } from '../../migrations/index.ts'
-import { migrate } from '../../src/platform/migrate.ts'
+import { migrate, migrationLock } from '../../src/platform/migrate.ts'
 import { settingNames } from '../../src/settings/index.ts'
-import { latchkey } from '../support/command-line.ts'
+import { latchkey, startProcess, urlOf } from '../support/command-line.ts'
+import { eventually } from '../support/eventually.ts'
 import { databaseUrl, ownDatabase } from '../support/stores.ts'
+
+describe('latchkey', function () {
+  this.timeout(120_000)
+  const away = { DATABASE_URL: 'postgres://127.0.0.1:1/none' }
+
+  it('prints its version, and its help with examples, and exits with 0', async () => {
+    const { version } = JSON.parse(fs.readFileSync('package.json', 'utf8')) as { version: string }
+
+    expect(await latchkey(['--version'])).to.deep.equal({ code: 0, out: `${version}\n`, errors: '' })
+    const { code, out } = await latchkey(['settings', 'set', '--help'])
+    expect(code).to.equal(0)
+    expect(out).to.match(/Examples:\n  \$ latchkey settings set access_token_ttl_seconds 300/)
+  })
+
+  it('says in a sentence what it does not understand, and exits with 2', async () => {
+    for (const words of [['nonsense'], ['migrate', 'nonsense'], ['prune', '--nonsense'], ['mail', 'nonsense']]) {
+      const { code, out, errors } = await latchkey(words)
+      expect({ code, out }, words.join(' ')).to.deep.equal({ code: 2, out: '' })
+      expect(errors)
+        .to.match(/^error: [^\n]+\n/)
+        .and.not.match(/^ +at /m)
+    }
+  })
+
+  it('says in a sentence that PostgreSQL is away, and exits with 3', async () => {
+    for (const words of [['migrate'], ['prune']]) {
+      const { code, out, errors } = await latchkey(words, away)
+      expect({ code, out }, words.join(' ')).to.deep.equal({ code: 3, out: '' })
+      expect(errors).to.match(/^PostgreSQL does not answer[^\n]+\n$/)
+    }
+  })
+})
+
+describe('latchkey migrate', function () {
+  this.timeout(120_000)
+  let database: Awaited<ReturnType<typeof ownDatabase>>
+  beforeEach(async () => {
+    database = await ownDatabase()
+  })
+  afterEach(() => database.drop())
+
+  it('brings an empty database up to date, says how many migrations ran, and then that none was left', async () => {
+    const count = (await migrationSource.getMigrations([])).length
+    const env = { DATABASE_URL: database.url }
+
+    expect(await latchkey(['migrate'], env)).to.deep.equal({ code: 0, out: `${count} migrations ran.\n`, errors: '' })
+    expect(await latchkey(['migrate'], env)).to.include({ code: 0, out: 'The schema is up to date.\n' })
+    expect((await latchkey(['mail', 'list'], env)).code).to.equal(0)
+  })
+
+  it('waits for whoever is migrating already', async () => {
+    const knex = knexModule({ client: 'pg', connection: database.url, pool: { min: 0, max: 1 } })
+    let ended = false
+    const holding = await knex.transaction()
+    await holding.raw('select pg_advisory_xact_lock(?)', [migrationLock])
+    const migrating = latchkey(['migrate'], { DATABASE_URL: database.url }).finally(() => (ended = true))
+    await eventually(async () => {
+      const { rows } = (await holding.raw(
+        `select 1 from pg_locks where locktype = 'advisory' and objid = ? and not granted`,
+        [migrationLock],
+      )) as { rows: unknown[] }
+      expect(rows).to.have.length(1)
+    }, 20_000)
+
+    expect(ended).to.equal(false)
+    await holding.rollback()
+    expect((await migrating).out).to.match(/^\d+ migrations ran\.\n$/)
+    await knex.destroy()
+  })
+})
+
+describe('latchkey serve', function () {
+  this.timeout(60_000)
+
+  it('serves until SIGTERM, and exits with 0', async () => {
+    const running = startProcess({}, 'cli/main', ['serve'])
+
+    const url = await urlOf(running)
+    expect((await fetch(`${url}/version`)).status).to.equal(200)
+    running.process.kill('SIGTERM')
+    expect(await running.exitCode).to.equal(0)
+  })
+})
+
+describe('latchkey prune', function () {
+  this.timeout(60_000)
+  let database: Awaited<ReturnType<typeof ownDatabase>>
+  let knex: Knex
+  before(async () => {
+    database = await ownDatabase()
+    await migrate(database.url, migrationSource)
+    knex = knexModule({ client: 'pg', connection: database.url, pool: { min: 0, max: 1 } })
+  })
+  after(async () => {
+    await knex.destroy()
+    await database.drop()
+  })
+
+  it('deletes what has lapsed at once, in as many steps as it takes, and says how much that was', async () => {
+    const [userId, longAgo, now] = [randomUUID(), new Date(0), new Date()]
+    const lapsed = 12_345
+    await knex.raw(
+      `insert into session_endings (session_id, user_id, reason, ended_at)
+        select gen_random_uuid(), ?, 'revoked', ? from generate_series(1, ?)`,
+      [userId, longAgo, lapsed],
+    )
+    const event = { event: 'login.failed', actor: 'stranger', detail: '{}' }
+    await knex('audit_events').insert([
+      { ...event, id: randomUUID(), at: longAgo },
+      { ...event, id: randomUUID(), at: now },
+    ])
+    await knex('session_endings').insert({
+      session_id: randomUUID(),
+      user_id: userId,
+      reason: 'revoked',
+      ended_at: now,
+    })
+
+    const { code, out } = await latchkey(['prune'], { DATABASE_URL: database.url })
+
+    expect(code).to.equal(0)
+    expect(out.trim().split('\n')).to.have.members([
+      '0 mails deleted.',
+      '0 links deleted.',
+      `${lapsed} endings deleted.`,
+      '1 audit events deleted.',
+    ])
+    for (const table of ['session_endings', 'audit_events']) expect(await knex(table), table).to.have.length(1)
+    expect(
+      JSON.parse((await latchkey(['prune', '--json'], { DATABASE_URL: database.url })).out.split('\n')[0]!),
+    ).to.deep.equal({ deleted: 'mails', count: 0 })
+  })
+})
 
 describe('latchkey mail', function () {
   this.timeout(60_000)

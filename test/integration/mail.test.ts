@@ -383,7 +383,7 @@ describe('mail', function () {
   it('shares its clockwork with the chores of others, and a chore that fails does no harm', async () => {
     let done = 0
     const chores = [
-      { name: 'sweep', run: async () => void done++ },
+      { name: 'sweep', run: async () => ({ swept: ++done }) },
       { name: 'stumble', run: () => Promise.reject(new Error('no')) },
     ]
     const room = aRoom({ chores })
@@ -404,7 +404,7 @@ describe('mail', function () {
 
   it('shares a chore that was missed with another process: one of them makes up for it, once', async () => {
     let done = 0
-    const chores = [{ name: 'sweep', run: async () => void done++ }]
+    const chores = [{ name: 'sweep', run: async () => ({ swept: ++done }) }]
     const both = [aRoom({ chores, started: false }), aRoom({ chores, started: false })]
     await knex.raw(`
       insert into graphile_worker._private_known_crontabs (identifier, known_since)

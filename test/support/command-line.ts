@@ -61,8 +61,8 @@ export interface ServiceProcess {
 }
 
 /** Starts the service as a process of its own, on a free port. */
-export function startProcess(env: Record<string, string> = {}): ServiceProcess {
-  const child = spawn(process.execPath, nodeArgs('main'), {
+export function startProcess(env: Record<string, string> = {}, entry = 'main', args: string[] = []): ServiceProcess {
+  const child = spawn(process.execPath, [...nodeArgs(entry), ...args], {
     cwd: root,
     env: { ...ownEnv(), NODE_ENV: 'production', PORT: '0', ...wideLimits, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -4,7 +4,9 @@ import { expect } from 'chai'
 import { format } from 'prettier'
 import { consequences, type AccountEvent } from '../../src/accounts/consequences.ts'
 import { auditEvents } from '../../src/audit/index.ts'
+import type { Command } from 'commander'
 import { exitCodes } from '../../src/cli/exit-codes.ts'
+import { createProgram } from '../../src/cli/program.ts'
 import { readConfig, variables } from '../../src/config.ts'
 import { problemKinds, routes, type Route } from '../../src/http/index.ts'
 import { problemOf } from '../../src/http/problems.ts'
@@ -185,6 +187,18 @@ describe('the README', () => {
   })
 })
 
+describe('docs/operating.md', () => {
+  it('lists every command with what it takes and does, and no other', () => {
+    const nowhere = () => {
+      throw new Error('no command is run here')
+    }
+    const program = createProgram({ config: nowhere, run: nowhere, withServices: nowhere })
+
+    const declared = leavesOf(program).map((command) => [code(wordsOf(command)), command.description()])
+    expect(tableBelow(readDocument('docs/operating.md'), 'Commands')).to.deep.equal(declared)
+  })
+})
+
 describe('.env.example', () => {
   const example = readDocument('.env.example')
 
@@ -302,6 +316,20 @@ const wholeSession: Session = {
   access: { digest: '', expiresAt: 0 },
   refreshDigest: '',
   previous: { accessDigest: '', accessIssuedAt: 0, accessExpiresAt: 0, refreshDigest: '', graceEndsAt: 0, replay: '' },
+}
+
+/** The commands that do something, in the order of the help. */
+function leavesOf(command: Command): Command[] {
+  return command.commands.length === 0 ? [command] : command.commands.flatMap(leavesOf)
+}
+
+/** What is typed for a command: its names from the outside in, its arguments, and its options. */
+function wordsOf(command: Command): string {
+  const names: string[] = []
+  for (let at = command; at.parent; at = at.parent) names.unshift(at.name())
+  const given = command.registeredArguments.map((each) => (each.required ? `<${each.name()}>` : `[${each.name()}]`))
+  const options = command.options.map(({ flags, mandatory }) => (mandatory ? flags : `[${flags}]`))
+  return [...names, ...given, ...options].join(' ')
 }
 
 function namesIn(json: object): string[] {

@@ -20,7 +20,7 @@ const floors = [
 /** On the ground every file is a door of its own. */
 const withoutIndex = new Set(['platform'])
 /** Outside src, and who may reach it. */
-const outside: Record<string, string> = { 'migrations/index.ts': 'serve.ts', 'package.json': 'services.ts' }
+const outside: Record<string, string> = { 'migrations/index.ts': 'services.ts', 'package.json': 'services.ts' }
 
 interface Import {
   from: string
