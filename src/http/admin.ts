@@ -30,25 +30,39 @@ function refusal(reason: ErrorCode, actor: Actor, userId: string | null, what: s
  *
  * A change is recorded by who makes it, in its transaction. A look, and a refusal whatever its cause, are noted here.
  *
- * @throws AppError `forbidden` when the caller is no admin now, and what the route throws
+ * Whoever is no admin spends the points of their address for it, like somebody with a wrong token: or they could fill the
+ * audit.
+ *
+ * @throws AppError `forbidden` when the caller is no admin now, `too-many-attempts` in its place, and what the route throws
  */
 export async function underAudit<T>(
   { method, path }: Route,
   params: { user_id?: string },
   actor: Actor,
-  { accounts, audit }: Services,
+  { accounts, audit, throttle }: Services,
   answer: () => Promise<T>,
 ): Promise<T> {
   const what = `${method.toUpperCase()} ${path}`
   const userId = uuid.safeParse(params.user_id).data ?? null
   try {
     await accounts.administration.mustBeAdmin(actor.id!)
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'forbidden')
+      await throttle.mustSpend('wrong-tokens', { address: actor.address })
+    await noteRefusal(error)
+    throw error
+  }
+  try {
     const reply = await answer()
     if (method === 'get') await audit.note({ event: 'admin.viewed', actor, userId, detail: { what } })
     return reply
   } catch (error) {
+    await noteRefusal(error)
+    throw error
+  }
+
+  async function noteRefusal(error: unknown): Promise<void> {
     if (error instanceof AppError && !notTheirs.has(error.code))
       await audit.note(refusal(error.code, actor, userId, what))
-    throw error
   }
 }

@@ -30,6 +30,23 @@ describe('the audit over HTTP', () => {
   const activityOf = async ({ tokens }: Someone, parameters = '') =>
     client.get(`/v1/me/activity${parameters}`, tokens.access_token)
 
+  it('is not filled by somebody who is no admin and asks without end', async () => {
+    const strict = await startService({ SETTING_WRONG_TOKENS_PER_ADDRESS_MAX: '3', TRUSTED_PROXIES: '127.0.0.1' })
+    const someone = await aPerson(client)
+    const statuses: number[] = []
+    for (let i = 0; i < 5; i++) {
+      const answer = await strict.client.call('GET', '/v1/admin/users', {
+        token: someone.tokens.access_token,
+        headers: { 'x-forwarded-for': '192.0.2.99' },
+      })
+      statuses.push(answer.status)
+    }
+    await strict.close()
+
+    expect(statuses).to.deep.equal([403, 403, 403, 429, 429])
+    expect(await eventsOf(`user=${someone.id}&event=admin.refused`)).to.have.length(3)
+  })
+
   it('has an event of every call of an admin, with who it was, whom it was about and from where', async () => {
     const someone = await aPerson(client)
     const [second, third] = [await aSession(client, someone), await aSession(client, someone)]
