@@ -84,6 +84,23 @@ describe('administration', () => {
   }
 
   describe('a disabled account', () => {
+    it('has its sessions told to the log as ended, once, with how many there were', async () => {
+      const logged: unknown[] = []
+      const accounts = room.accountsWith({ log: (event, fields) => logged.push({ event, ...fields }) })
+      const someone = await room.aPerson()
+      await secondSession(someone)
+      const user_id = someone.person.id
+
+      await accounts.disable(user_id, operator)
+      await accounts.disable(user_id, operator)
+
+      expect(logged).to.deep.equal([
+        { event: 'sessions.ended', user_id, count: 2, reason: 'disabled' },
+        { event: 'account.disabled', user_id },
+        { event: 'account.disabled', user_id },
+      ])
+    })
+
     it('is not logged in to by a password check that was running meanwhile, also when it is enabled again by then', async () => {
       for (const isEnabled of [false, true]) {
         const someone = await room.aPerson()
