@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts'
 import type { Session, Sessions } from '../sessions/index.ts'
 import { operator } from './operator.ts'
 import { readSecret } from './secret.ts'
-import { printTable } from './table.ts'
+import { inert, printTable } from './table.ts'
 
 type Administration = Accounts['administration']
 
@@ -62,7 +62,7 @@ export async function revokeUser(administration: Administration, who: string): P
 const heading = ['ID', 'USER', 'DEVICE', 'ADDRESS', 'CREATED', 'LAST SEEN', 'ENDS', 'USER AGENT']
 
 function printSessions(sessions: Session[], json: boolean | undefined): void {
-  if (json) for (const session of sessions) console.log(JSON.stringify(asJson(session)))
+  if (json) for (const session of sessions) console.log(inert(JSON.stringify(asJson(session))))
   else printTable(heading, sessions.map(asRow))
 }
 
