@@ -171,7 +171,14 @@ describe('latchkey users and latchkey sessions', function () {
   })
 
   it('says so when a store is away', async () => {
-    const away = await latchkey(['users', 'list'], { DATABASE_URL: 'postgres://127.0.0.1:1/none' })
-    expect(away.code).to.equal(3)
+    const { id } = await aPerson(client)
+    for (const [command, env] of [
+      [['users', 'list'], { DATABASE_URL: 'postgres://127.0.0.1:1/none' }],
+      [['users', 'disable', id], { DATABASE_URL: database.url, REDIS_URL: 'redis://127.0.0.1:1' }],
+    ] as const) {
+      const away = await latchkey([...command], env)
+      expect(away).to.include({ code: 3, out: '' })
+      expect(away.errors).to.match(/^PostgreSQL or Redis does not answer, or the migrations have not run\./)
+    }
   })
 })
