@@ -193,17 +193,23 @@ export function createUsersTable(knex: Knex) {
     return row ? toPerson(row) : null
   }
 
-  /** Remembers a device that somebody signed in from; true when it is one they had not used before. */
+  /**
+   * Remembers a device that somebody signed in from; true when it is one they had not used before.
+   *
+   * Of somebody who is being deleted nothing is remembered: their row is asked for, and waited for, as it is inserted.
+   */
   async function noteDevice(trx: Knex, userId: string, deviceDigest: string, at: Date): Promise<boolean> {
     const known = await trx('known_devices')
       .where({ user_id: userId, digest: deviceDigest })
       .update({ last_seen_at: at })
     if (known === 1) return false
-    await trx('known_devices')
-      .insert({ user_id: userId, digest: deviceDigest, last_seen_at: at })
-      .onConflict(['user_id', 'digest'])
-      .ignore()
-    return true
+    const { rowCount } = (await trx.raw(
+      `insert into known_devices (user_id, digest, last_seen_at)
+       select id, ?, ? from users where id = ? for key share
+       on conflict (user_id, digest) do nothing`,
+      [deviceDigest, at, userId],
+    )) as { rowCount: number }
+    return rowCount === 1
   }
 
   /** Locks a person until the transaction ends, so that whoever changes them comes before or after, never between. */

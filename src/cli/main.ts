@@ -51,7 +51,7 @@ try {
 function sentenceFor(error: unknown): string {
   if (error instanceof ConfigError) return error.message
   if (error instanceof AppError && error.code === 'unavailable')
-    return 'PostgreSQL does not answer, or has not been migrated yet. Try again when it does.'
+    return 'PostgreSQL or Redis does not answer, or the migrations have not run. Try again later.'
   if (error instanceof AppError && error.faults)
     return error.faults.map(({ member, detail }) => `${member} ${detail}.`).join('\n')
   if (error instanceof AppError && error.code in sentences) return sentences[error.code]!

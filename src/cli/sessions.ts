@@ -5,7 +5,7 @@ import type { Session, Sessions } from '../sessions/index.ts'
 import { examples, type Context } from './context.ts'
 import { operator } from './operator.ts'
 import { readSecret } from './secret.ts'
-import { printTable } from './table.ts'
+import { inert, printTable } from './table.ts'
 import { whoever } from './users.ts'
 
 type Administration = Accounts['administration']
@@ -110,7 +110,7 @@ async function revokeUser(administration: Administration, who: string): Promise<
 const heading = ['ID', 'USER', 'DEVICE', 'ADDRESS', 'CREATED', 'LAST SEEN', 'ENDS', 'USER AGENT']
 
 function printSessions(sessions: Session[], json: boolean | undefined): void {
-  if (json) for (const session of sessions) console.log(JSON.stringify(asJson(session)))
+  if (json) for (const session of sessions) console.log(inert(JSON.stringify(asJson(session))))
   else printTable(heading, sessions.map(asRow))
 }
 

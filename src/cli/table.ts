@@ -1,9 +1,20 @@
 /** Prints rows: laid out for a terminal as wide as it is, and with tabs between and no heading into a pipe. */
 export function printTable(heading: string[], rows: string[][]): void {
+  const cells = rows.map((row) => row.map(inert))
   const lines = process.stdout.isTTY
-    ? layOut(heading, rows, process.stdout.columns || Infinity) // 0: nobody knows
-    : rows.map((row) => row.join('\t'))
+    ? layOut(heading, cells, process.stdout.columns || Infinity) // 0: nobody knows
+    : cells.map((row) => row.join('\t'))
   for (const line of lines) console.log(line)
+}
+
+/**
+ * A text with its control characters written out, as JSON does it.
+ *
+ * A user agent is what a stranger has sent: a terminal would obey the controls in it, the C1 ones from U+0080 as well, and
+ * a tab or a line break would pass for one of ours.
+ */
+export function inert(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (control) => `\\u${control.codePointAt(0)!.toString(16).padStart(4, '0')}`)
 }
 
 /**

@@ -4,6 +4,7 @@ import { expectProblem, type ApiClient } from '../support/client.ts'
 import { latchkey } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
 import { aPerson, aSession, password, uniqueEmail } from '../support/people.ts'
+import { sendRaw } from '../support/raw.ts'
 import { startService, type TestService } from '../support/service.ts'
 import { keyPrefix, operatorsRedis, ownDatabase } from '../support/stores.ts'
 
@@ -138,8 +139,46 @@ describe('latchkey users and latchkey sessions', function () {
     expect((await run(['sessions', 'show', '-'], randomUUID())).code).to.equal(1)
   })
 
+  it('writes out what a stranger has sent to a terminal or a reader of tabs in the name of their browser', async () => {
+    const someone = await aPerson(client)
+    const body = JSON.stringify({ email: someone.email, password })
+    const head = [
+      'POST /v1/auth/login HTTP/1.1',
+      'Host: localhost',
+      'User-Agent: a\tb \x9b2J \x9d0;c\x9c',
+      'Content-Type: application/json',
+      `Content-Length: ${body.length}`,
+      'Connection: close',
+    ]
+    const { status } = await sendRaw(service.url, Buffer.from([...head, '', body].join('\r\n'), 'latin1'))
+    expect(status).to.equal(200)
+
+    const { out } = await run(['sessions', 'list', someone.email])
+
+    const agents = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split('\t').at(7))
+    expect(agents).to.include(String.raw`a\u0009b \u009b2J \u009d0;c\u009c`)
+    expect(out).to.not.match(/[^\P{Cc}\t\n]/u)
+    const json = (await run(['sessions', 'list', someone.email, '--json'])).out
+    expect(json).to.not.match(/[^\P{Cc}\n]/u)
+    const told = json
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { user_agent: string })
+    expect(told.map(({ user_agent }) => user_agent)).to.include('a\tb \u009b2J \u009d0;c\u009c')
+  })
+
   it('says so when a store is away', async () => {
-    const away = await latchkey(['users', 'list'], { DATABASE_URL: 'postgres://127.0.0.1:1/none' })
-    expect(away.code).to.equal(3)
+    const { id } = await aPerson(client)
+    for (const [command, env] of [
+      [['users', 'list'], { DATABASE_URL: 'postgres://127.0.0.1:1/none' }],
+      [['users', 'disable', id], { DATABASE_URL: database.url, REDIS_URL: 'redis://127.0.0.1:1' }],
+    ] as const) {
+      const away = await latchkey([...command], env)
+      expect(away).to.include({ code: 3, out: '' })
+      expect(away.errors).to.match(/^PostgreSQL or Redis does not answer, or the migrations have not run\./)
+    }
   })
 })
