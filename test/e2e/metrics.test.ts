@@ -85,6 +85,21 @@ describe('the internal listener', () => {
 
     expect(await answers(stopped.opsUrl!)).to.equal(null)
   })
+
+  it('closes within ten seconds, with clients at both listeners that never come to an end', async () => {
+    const stopped = await startService({ OPS_PORT: '0' })
+    for (const url of [stopped.url, stopped.opsUrl!]) {
+      const slow = net.connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined)
+      await once(slow, 'connect')
+      slow.write('GET /health/live HTTP/1.1\r\nHost')
+    }
+    for (const url of [stopped.url, stopped.opsUrl!]) await fetch(`${url}/health/live`)
+
+    const startedAt = performance.now()
+    await stopped.close()
+
+    expect(performance.now() - startedAt).to.be.lessThan(10_000)
+  }).timeout(20_000)
 })
 
 describe('the metrics', () => {
