@@ -46,6 +46,53 @@ async function matchesPlain(hash: string, password: string): Promise<boolean> {
   }
 }
 
+interface Kind {
+  /** Whole, with salt and key as long as they are at least. */
+  form: RegExp
+  /** Whether what it asks for can be computed, and is within bounds. */
+  isBearable: (...numbers: number[]) => boolean
+}
+
+const within = (number: number, min: number, max: number) => number >= min && number <= max
+const isBearableScrypt = (cost: number, r: number, p: number) =>
+  Number.isInteger(Math.log2(cost)) && cost > 1 && r >= 1 && p >= 1 && 128 * cost * r * p <= bounds.scryptBytes
+
+/** What {@link matches} understands; the numbers are what the groups hold. */
+const kinds: Kind[] = [
+  {
+    form: /^(?:argon2)?\$argon2(?:id|i|d)(?:\$v=\d{2})?\$m=(\d{1,9}),t=(\d{1,9}),p=(\d{1,3})\$[\w+/]{11,}\$[\w+/]{22,}$/,
+    isBearable: (memoryKib, passes, lanes) =>
+      lanes >= 1 && within(memoryKib, 8 * lanes, bounds.argonMemoryKib) && within(passes, 1, bounds.argonPasses),
+  },
+  {
+    form: /^(?:bcrypt\$|bcrypt_sha256\$)?\$2[aby]\$(\d\d)\$[./\dA-Za-z]{53}$/,
+    isBearable: (cost) => within(cost, 4, bounds.bcryptCost),
+  },
+  {
+    form: /^pbkdf2_sha256\$(\d{1,9})\$[^$]+\$[\w+/]{22,}={0,2}$/,
+    isBearable: (rounds) => within(rounds, 1, bounds.pbkdf2Rounds),
+  },
+  {
+    form: /^scrypt\$(\d{1,12})\$[^$]+\$(\d{1,9})\$(\d{1,9})\$[\w+/]{22,}={0,2}$/,
+    isBearable: (cost, r, p) => isBearableScrypt(cost, r, p),
+  },
+  {
+    form: /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,9}),p=(\d{1,9})\$[\w+/]+\$[\w+/]{22,}$/,
+    isBearable: (logCost, r, p) => isBearableScrypt(2 ** logCost, r, p),
+  },
+]
+
+const hashMaxLength = 1024
+
+/** Why a hash cannot be taken over, or null when somebody may log in with its password. Tries no password. */
+export function faultOfHash(hash: string): string | null {
+  for (const { form, isBearable: canBeComputed } of kinds) {
+    const numbers = hash.length <= hashMaxLength && form.exec(hash)?.slice(1).map(Number)
+    if (numbers) return canBeComputed(...numbers) ? null : 'asks for more work than a login is given, or for none'
+  }
+  return 'must be a whole hash of argon2, bcrypt, scrypt or pbkdf2_sha256, as PHC or Django write it; never a password'
+}
+
 /** The cost of an argon2id hash, or null for a hash of another kind. */
 export function argon2idCost(hash: string): { memoryKib: number; timeCost: number } | null {
   const [, memoryKib, timeCost] = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=\d+\$/.exec(hash) ?? []

@@ -3,6 +3,7 @@ import { createAdministration } from './administration.ts'
 import { createConsequences } from './consequences.ts'
 import { createEnding } from './ending.ts'
 import { createEndingsTable } from './endings-table.ts'
+import { createImporting } from './importing.ts'
 import { createOneTimeTokensTable } from './one-time-tokens-table.ts'
 import type { Parts } from './parts.ts'
 import { createProfile } from './profile.ts'
@@ -14,6 +15,7 @@ import { createUsersTable } from './users-table.ts'
 
 export { createPasswords, type Passwords } from './passwords.ts'
 export type { Caller } from './ending.ts'
+export { importBatchMax, importMembers, type Foreign, type ImportOutcome, type Rehearsal } from './importing.ts'
 export type { Person } from './person.ts'
 export type { Written } from './rules.ts'
 export type { Identifier, SignedIn } from './sign-in.ts'
@@ -45,6 +47,7 @@ export function createAccounts({
     ...createProfile({ ...parts, changeEmail: recovery.changeEmail }),
     ...recovery,
     administration: createAdministration({ ...parts, consequences, endOne, endAll }),
+    ...createImporting(parts),
     /** Removes what has lapsed: one-time tokens, and endings of sessions that would be over by their age. */
     async prune(sessionsOpenedBefore: Date): Promise<Record<'links' | 'endings', number>> {
       const links = await tokens.prune(new Date(clock.now()))

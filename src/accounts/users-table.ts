@@ -46,12 +46,28 @@ export interface Place {
   id: string
 }
 
+/** Somebody who comes from another system. */
+export interface Newcomer extends NewPerson {
+  role: Person['role']
+  emailVerifiedAt: Date | null
+  createdAt: Date
+}
+
+/** Which of several people were new, and which addresses of the others have an account. */
+export interface Settled {
+  ids: Set<string>
+  knownEmails: Set<string>
+}
+
 export type Taken = 'email-taken' | 'username-taken'
 
 /** What PostgreSQL says about a session before it gets new tokens. */
 export type Standing = { kind: 'good'; person: Person } | { kind: 'ended'; reason: EndReason }
 
 export type UsersTable = ReturnType<typeof createUsersTable>
+
+/** Any fixed number: the advisory lock on which imports take turns. */
+export const importLock = 0x69_6d_70_6f
 
 /** The people in PostgreSQL. Every method throws AppError `unavailable` when the database cannot say. */
 export function createUsersTable(knex: Knex) {
@@ -79,6 +95,88 @@ export function createUsersTable(knex: Knex) {
         return toPerson(row!)
       }),
     )
+  }
+
+  /**
+   * Inserts those of several people whose address and username are free; the first one who has it gets it.
+   *
+   * Imports take turns, or two that name the same people in another order would wait for each other.
+   */
+  async function insertNewcomers(trx: Knex, people: Newcomer[], at: Date): Promise<Settled> {
+    await trx.raw('select pg_advisory_xact_lock(?)', [importLock])
+    const column = (member: keyof Newcomer) => people.map((person) => person[member]) as string[]
+    const { rows } = (await trx.raw(
+      `insert into users (id, email, username, name, password_hash, role, email_verified_at, created_at, updated_at)
+        select *, ?::timestamptz from unnest(?::uuid[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[],
+          ?::timestamptz[], ?::timestamptz[])
+        on conflict do nothing returning id`,
+      [
+        at,
+        column('id'),
+        column('email'),
+        column('username'),
+        column('name'),
+        column('passwordHash'),
+        column('role'),
+        column('emailVerifiedAt'),
+        column('createdAt'),
+      ],
+    )) as { rows: { id: string }[] }
+    const ids = new Set(rows.map(({ id }) => id))
+    return { ids, knownEmails: await emailsKnownIn(trx, 'users', people, ids) }
+  }
+
+  /** The addresses of those who were not inserted that are in a table. */
+  async function emailsKnownIn(
+    within: Knex,
+    table: string,
+    people: Newcomer[],
+    inserted: Set<string>,
+  ): Promise<Set<string>> {
+    const left = people.filter(({ id }) => !inserted.has(id)).map(({ email }) => email)
+    if (left.length === 0) return new Set()
+    return new Set((await fromPostgres(within(table).whereIn('email', left).pluck('email'))) as string[])
+  }
+
+  /** Inserts people into a table that only this process sees, with the uniqueness of `users`, and never into that one. */
+  async function openRehearsal() {
+    const bench = await fromPostgres(openBench())
+    const { run } = bench
+    await run('create temporary table rehearsed (id uuid, email text unique, username text)')
+    await run('create unique index on rehearsed (lower(username collate "C"))')
+    return {
+      insertNewcomers: async (people: Newcomer[]): Promise<Settled> => {
+        const { rows } = (await run(
+          `insert into rehearsed select * from unnest(?::uuid[], ?::text[], ?::text[]) as one (id, email, username)
+            where not exists (select from users where users.email = one.email)
+              and not exists (select from users
+                where lower(users.username collate "C") = lower(one.username collate "C"))
+            on conflict do nothing returning id`,
+          [people.map(({ id }) => id), people.map(({ email }) => email), people.map(({ username }) => username)],
+        )) as { rows: { id: string }[] }
+        const ids = new Set(rows.map(({ id }) => id))
+        const left = people.filter(({ id }) => !ids.has(id)).map(({ email }) => email)
+        const known = (await run(
+          'select email from users where email = any(?) union select email from rehearsed where email = any(?)',
+          [left, left],
+        )) as { rows: { email: string }[] }
+        return { ids, knownEmails: new Set(known.rows.map(({ email }) => email)) }
+      },
+      close: async (): Promise<void> => {
+        await run('drop table rehearsed')
+        await bench.close()
+      },
+    }
+  }
+
+  /** One connection for several statements that are no transaction: nothing is locked between them. */
+  async function openBench() {
+    const connection = (await knex.client.acquireConnection()) as unknown
+    return {
+      run: (sql: string, values: unknown[] = []): Promise<unknown> =>
+        fromPostgres(knex.raw(sql, values as never[]).connection(connection)),
+      close: async () => void (await knex.client.releaseConnection(connection)),
+    }
   }
 
   async function findById(id: string): Promise<Person | null> {
@@ -256,6 +354,8 @@ export function createUsersTable(knex: Knex) {
 
   return {
     insert,
+    insertNewcomers,
+    openRehearsal,
     findById,
     findByEmail,
     findByUsername,

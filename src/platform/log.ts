@@ -30,7 +30,6 @@ export const logEvents = {
   'account.enabled': { level: 'warn', meaning: 'An account was enabled again.' },
   'account.role_changed': { level: 'warn', meaning: 'Somebody was given another role.' },
   'account.deleted': { level: 'info', meaning: 'An account was deleted, by its owner or by an admin.' },
-  'account.deleted': { level: 'info', meaning: 'Somebody deleted their account.' },
   'password.reset_requested': {
     level: 'info',
     meaning: 'A link to reset a password was asked for; `user_id` where there is such an account.',

@@ -91,8 +91,8 @@ describe('administration', () => {
       await secondSession(someone)
       const user_id = someone.person.id
 
-      await accounts.disable(user_id, operator)
-      await accounts.disable(user_id, operator)
+      await accounts.administration.disable(user_id, operator)
+      await accounts.administration.disable(user_id, operator)
 
       expect(logged).to.deep.equal([
         { event: 'sessions.ended', user_id, count: 2, reason: 'disabled' },

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import { eventually } from './eventually.ts'
 import { wideLimits } from './service.ts'
@@ -18,7 +19,7 @@ const ownEnv = () => ({
 })
 
 /** Runs the operator's command line to its end, with what comes to it by a pipe. */
-export async function latchkey(args: string[], env: Record<string, string> = {}, piped?: string) {
+export async function latchkey(args: string[], env: Record<string, string> = {}, piped?: string | Readable) {
   const child = spawn(process.execPath, [...nodeArgs('cli/main'), ...args], {
     cwd: root,
     env: { ...ownEnv(), ...env },
@@ -28,7 +29,7 @@ export async function latchkey(args: string[], env: Record<string, string> = {},
   let errors = ''
   child.stdout!.on('data', (chunk: Buffer) => (out += chunk.toString()))
   child.stderr!.on('data', (chunk: Buffer) => (errors += chunk.toString()))
-  child.stdin?.end(piped)
+  if (piped !== undefined) Readable.from(piped).pipe(child.stdin!)
   const [code] = (await once(child, 'close')) as [number]
   return { code, out, errors }
 }

@@ -2,6 +2,7 @@ import { mock } from 'node:test'
 import argon2 from 'argon2'
 import { expect } from 'chai'
 import { createAdmission } from '../../src/accounts/admission.ts'
+import { faultOfHash } from '../../src/accounts/imported-hashes.ts'
 import { createPasswords } from '../../src/accounts/index.ts'
 
 const password = 'correct horse battery staple'
@@ -39,6 +40,24 @@ const imported: Record<string, [hash: string, password: string]> = {
   'bcrypt 2y': ['$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW', 'U*U'],
 }
 
+const unusable = [
+  '',
+  'x',
+  password,
+  '$argon2id$v=19$m=1024,t=2,p=1$',
+  '$argon2id$v=19$m=99999999,t=2,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA',
+  '$2b$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW',
+  '$2b$05$short',
+  'pbkdf2_sha256$999999999$seasalt$E2mD54hHRBD9/QaYlRQ0tKByc/hoeW8FUsx1qlfLA7A=',
+  'pbkdf2_sha256$1$seasalt$',
+  'scrypt$1073741824$seasalt$8$1$0p7hdYaH/83kW4afG1RM9A==',
+  '$scrypt$ln=40,r=8,p=1$AAECAwQFBgcICQoLDA0ODw$11kKyiyYAc8G7rp3KmncMc44YlkdllIqxOa7pq0fMaU',
+  'md5$seasalt$0123456789abcdef0123456789abcdef',
+  'argon2$',
+  'bcrypt$$2b$31$CCCCCCCCCCCCCCCCCCCCC.poIKaw08HWUz4zkVKLs8VPIydUmXBPC',
+  'argon2$argon2id$v=19$m=99999999,t=2,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA',
+]
+
 describe('an imported hash', () => {
   for (const [kind, [hash, right]] of Object.entries(imported))
     it(`of ${kind} matches its password, no other, and gives way`, async () => {
@@ -49,27 +68,28 @@ describe('an imported hash', () => {
     })
 
   it('that is damaged, unknown or asks for the impossible matches nothing', async () => {
-    for (const hash of [
-      '',
-      'x',
-      password,
-      '$argon2id$v=19$m=1024,t=2,p=1$',
-      '$argon2id$v=19$m=99999999,t=2,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA',
-      '$2b$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW',
-      '$2b$05$short',
-      'pbkdf2_sha256$999999999$seasalt$E2mD54hHRBD9/QaYlRQ0tKByc/hoeW8FUsx1qlfLA7A=',
-      'pbkdf2_sha256$1$seasalt$',
-      'scrypt$1073741824$seasalt$8$1$0p7hdYaH/83kW4afG1RM9A==',
-      '$scrypt$ln=40,r=8,p=1$AAECAwQFBgcICQoLDA0ODw$11kKyiyYAc8G7rp3KmncMc44YlkdllIqxOa7pq0fMaU',
-      'md5$seasalt$0123456789abcdef0123456789abcdef',
-      'argon2$',
-      'bcrypt$$2b$31$CCCCCCCCCCCCCCCCCCCCC.poIKaw08HWUz4zkVKLs8VPIydUmXBPC',
-      'bcrypt_sha256$$2b$05$CCCCCCCCCCCCCCCCCCCCC.poIKaw08HWUz4zkVKLs8VPIydUmXBPC',
-      'argon2$argon2id$v=19$m=99999999,t=2,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA',
-    ])
+    for (const hash of [...unusable, ofAnotherKind])
       expect(await passwords.verify(hash, password), hash).to.equal(false)
   })
+
+  it('is taken over by its form alone: all that match, and none of the others', async () => {
+    const known = [...Object.values(imported).map(([hash]) => hash), await passwords.hash(password)]
+    for (const hash of known) expect(faultOfHash(hash), hash).to.equal(null)
+    for (const hash of [...unusable, ...outOfBounds]) expect(faultOfHash(hash), hash).to.be.a('string')
+    for (const hash of known) expect(faultOfHash(`${hash} `), hash).to.be.a('string')
+  })
 })
+
+/** Whole in form, but bcrypt without the SHA-256 that its name promises. */
+const ofAnotherKind = 'bcrypt_sha256$$2b$05$CCCCCCCCCCCCCCCCCCCCC.poIKaw08HWUz4zkVKLs8VPIydUmXBPC'
+
+const outOfBounds = [
+  '$2b$03$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW',
+  '$argon2id$v=19$m=1024,t=0,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA',
+  '$argon2id$v=19$m=8,t=1,p=4$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA',
+  'scrypt$16383$seasalt$8$1$0p7hdYaH/83kW4afG1RM9Q==',
+  'pbkdf2_sha256$0$seasalt$E2mD54hHRBD9/QaYlRQ0tKByc/hoeW8FUsx1qlfLA7A=',
+]
 
 describe('a hash of ours', () => {
   it('is argon2id of the configured cost, and salted', async () => {
