@@ -1,5 +1,6 @@
+import { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Logger, parseCronItems, run, type TaskList } from 'graphile-worker'
+import { Logger, parseCronItems, run, type TaskList, type Worker, type WorkerEvents } from 'graphile-worker'
 import pg from 'pg'
 import type { Log } from './log.ts'
 import { fromPostgres, type Knex } from './postgres.ts'
@@ -24,6 +25,20 @@ const connectionLifeSeconds = 60
 const missedForMs = 3_600_000
 /** What is still under way then is run again, by another process or at the next start. */
 const stopTimeoutMs = 5000
+
+/**
+ * Lets workers that die with PostgreSQL be over, before graphile-worker rejects them: of a rejected one it writes a stack
+ * to the console, past every logger. A released worker dies so when it was looking for a job and PostgreSQL is away.
+ */
+function withoutTraces(): WorkerEvents {
+  const events: WorkerEvents = new EventEmitter()
+  const released = new WeakSet<Worker>()
+  events.on('worker:release', ({ worker }) => released.add(worker))
+  events.on('worker:getJob:error', ({ worker }) => {
+    if (released.has(worker)) void worker.release(true)
+  })
+  return events
+}
 
 /**
  * Runs jobs from the queue in PostgreSQL, at most `concurrency` at a time, on connections of its own, until stopped.
@@ -87,6 +102,7 @@ export function startJobs({
         ),
         pollInterval: pollMs,
         noHandleSignals: true,
+        events: withoutTraces(),
         logger: silentLogger,
         // In batches the end of a job is written with retries; without, a failure to write it is an unhandled rejection.
         preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import knexModule, { type Knex } from 'knex'
 import { expectProblem, type Tokens } from '../support/client.ts'
 import { latchkey } from '../support/command-line.ts'
-import { movableClock } from '../support/clock.ts'
+import { movableClock, type MovableClock } from '../support/clock.ts'
 import { eventually } from '../support/eventually.ts'
 import { aPerson, aSession, password } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
@@ -182,10 +182,11 @@ describe('a setting that is changed while instances run', function () {
 describe('a life that is shortened and put back while instances run', function () {
   this.timeout(60_000)
   /** Behind the clock of the command line, until the tests have passed the hour. */
-  const clock = movableClock(Date.now() - 3_600_000)
+  let clock: MovableClock
   let database: Awaited<ReturnType<typeof ownDatabase>>
   let instances: TestService[]
   before(async () => {
+    clock = movableClock(Date.now() - 3_600_000)
     database = await ownDatabase()
     instances = [await anInstance(), await anInstance()]
   })
@@ -212,13 +213,13 @@ describe('a life that is shortened and put back while instances run', function (
     const [{ client }] = instances as [TestService, TestService]
     const person = await aPerson(client)
     const lapsing = await aSession(client, person)
-    clock.pass({ minutes: 58 })
+    clock.pass({ minutes: 48 })
     const stale = (await client.refresh(person.tokens.refresh_token)).body as Tokens
-    clock.pass({ minutes: 2 })
+    clock.pass({ minutes: 12 })
     const fresh = await aSession(client, person)
 
     for (const [name, shorter] of [
-      ['access_token_ttl_seconds', 60],
+      ['access_token_ttl_seconds', 600],
       ['session_idle_ttl_seconds', 1800],
     ] as const) {
       await settings('set', name, String(shorter))

@@ -50,4 +50,30 @@ describe('the jobs', function () {
       { task_identifier: 'always-failing', attempts: 1 },
     ])
   })
+
+  it('leave the console alone when PostgreSQL goes while a worker that is stopping looks for a job', async () => {
+    const traced: unknown[] = []
+    const { trace } = console
+    console.trace = (...words: unknown[]) => traced.push(words)
+    const jobs = startJobs({
+      url: database.url,
+      timeoutMs: 1500,
+      concurrency: 1,
+      tasks: { idle: async () => undefined },
+      schedule: [],
+      log: () => undefined,
+    })
+    const held = await knex.transaction()
+    await held.raw('lock table graphile_worker._private_jobs in access exclusive mode')
+    const looking = () => knex('pg_stat_activity').where({ application_name: 'latchkey jobs', wait_event_type: 'Lock' })
+    await eventually(async () => expect(await looking()).to.have.length(1), 10_000)
+
+    const stopped = jobs.stop()
+    await knex.raw(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'latchkey jobs'`)
+    await stopped
+
+    await held.rollback()
+    console.trace = trace
+    expect(traced).to.deep.equal([])
+  })
 })
