@@ -14,6 +14,13 @@ export interface Caller {
   client: Client
 }
 
+/** A session that has ended, and why, as Redis has it. */
+export interface DeadSession {
+  userId: string
+  sessionId: string
+  reason: EndReason
+}
+
 export type Ending = ReturnType<typeof createEnding>
 
 /**
@@ -92,9 +99,18 @@ export function createEnding({
     })
   }
 
-  /** Confirms, for the bearer of a token that is dead already, that the ending is written down. */
-  async function confirmEnding({ userId }: Pick<Caller, 'userId'>): Promise<void> {
+  /**
+   * Confirms, for the bearer of a token that is dead already, that the ending is written down.
+   *
+   * It is written in any case: whoever ended the session may have been killed between the stores, with nothing noted. The
+   * audit has no event of it, since most of these endings are there already, as those of all sessions at once.
+   */
+  async function confirmEnding({ userId, sessionId, reason }: DeadSession): Promise<void> {
     await journal(userId, [], theService)
+    const isOverByItself = reason === 'expired' || reason === 'idle'
+    if (isOverByItself) return
+    const row = { sessionId, userId, reason, actorId: null }
+    await users.alongside((trx) => endings.record(trx, [row], new Date(clock.now())))
   }
 
   /** Logs out the session of the access token. */

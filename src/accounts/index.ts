@@ -13,7 +13,7 @@ import { createSignIn } from './sign-in.ts'
 import { createUsersTable } from './users-table.ts'
 
 export { createPasswords, type Passwords } from './passwords.ts'
-export type { Caller } from './ending.ts'
+export type { Caller, DeadSession } from './ending.ts'
 export type { Person } from './person.ts'
 export type { Written } from './rules.ts'
 export type { Identifier, SignedIn } from './sign-in.ts'
