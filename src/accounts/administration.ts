@@ -65,7 +65,7 @@ export function createAdministration({
    * nobody can log in before.
    *
    * @param password an operator may give their own account one; its owner then confirms the address by mail
-   * @throws AppError `validation-failed`, `password-refused`, `email-taken`, `username-taken`
+   * @throws AppError `validation-failed`, `password-refused`, `email-taken`, `username-taken`, `forbidden`
    */
   async function create(
     {
@@ -90,6 +90,7 @@ export function createAdministration({
       { id, email: address, username: username ?? null, name: canonicalLabel(name ?? ''), role, passwordHash },
       at,
       async (trx) => {
+        await mustStillBeAdmin(trx, by)
         const kind = password === undefined ? 'set-password' : 'verify-email'
         await mails.queue(trx, { kind, userId: id, address, facts: { at: at.toISOString() } })
         await audit.record(trx, { event: 'account.created', actor: by, userId: id, detail: { role } })
@@ -222,11 +223,12 @@ export function createAdministration({
   /**
    * Sends somebody a link to reset their password, however many they have got already. To a disabled account none is sent.
    *
-   * @throws AppError `not-found`, `unavailable`
+   * @throws AppError `not-found`, `forbidden`, `unavailable`
    */
   async function requestPasswordReset(userId: string, by: Actor): Promise<void> {
     const { id, email } = await read(userId)
     await users.alongside(async (trx) => {
+      await mustStillBeAdmin(trx, by)
       const facts = { at: now().toISOString() }
       await mails.queue(trx, { kind: 'reset-password', userId: id, address: email, facts })
       await audit.record(trx, { event: 'password.reset_requested', actor: by, userId: id })
@@ -249,6 +251,11 @@ export function createAdministration({
   async function endSession(userId: string, sessionId: string, by: Actor): Promise<void> {
     const { id } = await read(userId)
     await endOne(id, sessionId, by)
+  }
+
+  /** Locks the admin who asks. @throws AppError `forbidden` when they have ceased to be one */
+  async function mustStillBeAdmin(trx: Knex, by: Actor): Promise<void> {
+    if (by.kind === 'admin' && !isActiveAdmin(await users.lock(trx, by.id!))) throw new AppError('forbidden')
   }
 
   /**

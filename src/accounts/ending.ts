@@ -14,6 +14,13 @@ export interface Caller {
   client: Client
 }
 
+/** A session that has ended, and why, as Redis has it. */
+export interface DeadSession {
+  userId: string
+  sessionId: string
+  reason: EndReason
+}
+
 export type Ending = ReturnType<typeof createEnding>
 
 /**
@@ -59,13 +66,9 @@ export function createEnding({
   async function journal(userId: string, rows: RecordedEnding[], by: Actor): Promise<void> {
     const [owed] = await Promise.allSettled([sessions.unwritten(userId)])
     const notes = owed.status === 'fulfilled' ? [...owed.value] : []
-    const all = notes.find(([id]) => id === 'all')
-    const owedRows = notes
-      .filter(([id]) => id !== 'all')
-      .map(([sessionId, reason]) => ({ sessionId, userId, reason, actorId: null }))
+    const owedRows = notes.map(([sessionId, reason]) => ({ sessionId, userId, reason, actorId: null }))
     if (notes.length + rows.length > 0)
       await users.alongside(async (trx) => {
-        if (all) await moveEpoch(trx, userId, all[1], theService)
         await record(trx, owedRows, theService)
         await record(trx, rows, by)
       })
@@ -89,14 +92,25 @@ export function createEnding({
     )
   }
 
-  async function moveEpoch(trx: Knex, userId: string, reason: EndReason, by: Actor): Promise<void> {
-    await users.moveEpoch(userId, trx)
-    await audit.record(trx, { event: 'sessions.ended', actor: by, userId, detail: { reason } })
+  async function moveEpoch(userId: string, reason: EndReason, by: Actor): Promise<void> {
+    await users.alongside(async (trx) => {
+      await users.moveEpoch(userId, trx)
+      await audit.record(trx, { event: 'sessions.ended', actor: by, userId, detail: { reason } })
+    })
   }
 
-  /** Confirms, for the bearer of a token that is dead already, that the ending is written down. */
-  async function confirmEnding({ userId }: Pick<Caller, 'userId'>): Promise<void> {
+  /**
+   * Confirms, for the bearer of a token that is dead already, that the ending is written down.
+   *
+   * It is written in any case: whoever ended the session may have been killed between the stores, with nothing noted. The
+   * audit has no event of it, since most of these endings are there already, as those of all sessions at once.
+   */
+  async function confirmEnding({ userId, sessionId, reason }: DeadSession): Promise<void> {
     await journal(userId, [], theService)
+    const isOverByItself = reason === 'expired' || reason === 'idle'
+    if (isOverByItself) return
+    const row = { sessionId, userId, reason, actorId: null }
+    await users.alongside((trx) => endings.record(trx, [row], new Date(clock.now())))
   }
 
   /** Logs out the session of the access token. */
@@ -149,14 +163,16 @@ export function createEnding({
    * Ends all sessions of a person; returns how many were open.
    *
    * The epoch moves first: a login that adds its session after the set was cleared then finds, when it reads the epoch
-   * again, that it came too late.
+   * again, that it came too late. Where it could not be moved, the sessions that have ended are owed to the journal one by
+   * one: an epoch that moves later would void those that were opened since.
    */
   async function endAll(event: 'logout-all' | 'revoke-all', userId: string, by: Actor): Promise<number> {
     const { reason } = table[event]
-    const [moved] = await Promise.allSettled([users.alongside((trx) => moveEpoch(trx, userId, reason, by))])
+    const [moved] = await Promise.allSettled([moveEpoch(userId, reason, by)])
     const ended = await consequences.endSessions(event, userId)
     if (moved.status === 'rejected') {
-      await Promise.allSettled([sessions.noteUnwritten(userId, 'all', reason)])
+      const endedIds = ended.map(({ id }) => id)
+      await Promise.allSettled([sessions.noteUnwritten(userId, endedIds, reason)])
       throw moved.reason
     }
     log('sessions.ended', { user_id: userId, count: ended.length, reason })

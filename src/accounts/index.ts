@@ -14,7 +14,7 @@ import { createSignIn } from './sign-in.ts'
 import { createUsersTable } from './users-table.ts'
 
 export { createPasswords, type Passwords } from './passwords.ts'
-export type { Caller } from './ending.ts'
+export type { Caller, DeadSession } from './ending.ts'
 export { importBatchMax, importMembers, type Foreign, type ImportOutcome, type Rehearsal } from './importing.ts'
 export type { Person } from './person.ts'
 export type { Written } from './rules.ts'

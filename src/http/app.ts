@@ -108,12 +108,15 @@ function causeOf({ cause }: AppError): LogFields {
 }
 
 async function run(route: Route, ctx: Context, services: Services): Promise<void> {
+  const { mustBeAdmin } = services.accounts.administration
   const client = clientOf(ctx, services)
   const caller = await callerOf(route, ctx, client, services)
   const answer = async () => {
     const params = route.params ? readParams(route.params, ctx['params']) : undefined
     const query = route.query ? readQuery(route.query, ctx.querystring) : undefined
     const body = takesBody(route) ? await readBody(ctx, route, services) : undefined
+    // A body may be half a minute under way, long enough to be demoted in.
+    if (route.auth === 'admin' && takesBody(route)) await mustBeAdmin((caller as Bearer).userId)
     return route.handle({ body, params, query, caller, client }, services)
   }
   const reply =

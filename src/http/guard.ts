@@ -33,7 +33,7 @@ export async function checkBearer(ctx: Context, client: Client, services: Servic
     return { userId: session.userId, sessionId: session.id, session, card, client }
   }
   if (checked.kind === 'unknown') return { refusal: await unknownToken(client, services), ended: null }
-  const ended = checked.kind === 'ended' ? { userId: checked.userId } : null
+  const ended = checked.kind === 'ended' ? checked : null
   return { refusal: new AppError('invalid-token', { reason: checked.reason }), ended }
 }
 

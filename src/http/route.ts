@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { Accounts, Caller, Written } from '../accounts/index.ts'
+import type { Accounts, Caller, DeadSession, Written } from '../accounts/index.ts'
 import type { Actor, Audit } from '../audit/index.ts'
 import type { Clients } from '../clients/index.ts'
 import type { AppError, ErrorCode } from '../errors.ts'
@@ -35,7 +35,7 @@ export interface Bearer extends Caller {
 /** A token that opens nothing: what its bearer is told, and whose session it once opened, if that has ended. */
 export interface Refused {
   refusal: AppError
-  ended: Pick<Caller, 'userId'> | null
+  ended: DeadSession | null
 }
 
 type Auth = 'none' | 'bearer' | 'optional-bearer' | 'admin' | 'client'

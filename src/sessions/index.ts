@@ -486,27 +486,24 @@ export function createSessions({
 
   /**
    * Notes endings that are done here and could not be journalled, so that whoever asks again can have them confirmed.
-   *
-   * @param sessionIds the sessions, or `all` when every session of the user was ended
    */
-  async function noteUnwritten(userId: string, sessionIds: string[] | 'all', reason: EndReason): Promise<void> {
+  async function noteUnwritten(userId: string, sessionIds: string[], reason: EndReason): Promise<void> {
     const { idleMs, reuseWindowMs } = lives()
-    const fields = sessionIds === 'all' ? ['all'] : sessionIds
-    if (fields.length === 0) return
+    if (sessionIds.length === 0) return
     const key = keys.unwritten(userId)
-    await fromRedis(redis.hset(key, Object.fromEntries(fields.map((field) => [field, reason]))))
+    await fromRedis(redis.hset(key, Object.fromEntries(sessionIds.map((id) => [id, reason]))))
     await fromRedis(redis.pexpire(key, idleMs + reuseWindowMs))
   }
 
-  /** The endings that {@link noteUnwritten} has noted; `all` stands for every session there was. */
+  /** The endings that {@link noteUnwritten} has noted, by session. */
   async function unwritten(userId: string): Promise<Map<string, EndReason>> {
     const fields = await fromRedis(redis.hgetall(keys.unwritten(userId)))
     return new Map(Object.entries(fields) as [string, EndReason][])
   }
 
   /** Forgets what was noted, once it is journalled. */
-  async function forgetUnwritten(userId: string, fields: Iterable<string>): Promise<void> {
-    await fromRedis(redis.hdel(keys.unwritten(userId), ...fields))
+  async function forgetUnwritten(userId: string, sessionIds: Iterable<string>): Promise<void> {
+    await fromRedis(redis.hdel(keys.unwritten(userId), ...sessionIds))
   }
 
   /**

@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import net from 'node:net'
+import { text as textOf } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { routes } from '../../src/http/index.ts'
 import { anotherAdmin, firstAdmin } from '../support/admins.ts'
@@ -46,6 +49,44 @@ describe('the admin API', () => {
       expectProblem(await asAdmin('GET', '/users', undefined, other), 403, 'forbidden')
       expectProblem(await asAdmin('PATCH', `/users/${other.id}`, { role: 'admin' }, other), 403, 'forbidden')
     })
+
+    it('whoever loses the role while the body of their request arrives is refused', async () => {
+      for (const [method, path, body] of [
+        ['POST', '/users', { email: uniqueEmail(), role: 'admin' }],
+        ['PATCH', '/settings', { wrong_passwords_max: 100 }],
+      ] as const) {
+        const other = await anotherAdmin(client, admin)
+        const finish = await begin(`${method} /v1/admin${path}`, other.tokens.access_token, body)
+        // It came later and is answered: so the other request has been looked at as well.
+        expect((await asAdmin('GET', '/users', undefined, other)).status).to.equal(200)
+        expect((await asAdmin('PATCH', `/users/${other.id}`, { role: 'user' })).status).to.equal(200)
+
+        expect(await finish(), path).to.match(/^HTTP\/1\.1 403 /)
+      }
+    })
+
+    /** Sends a request but for the last byte of its body, and returns what sends that and reads the answer. */
+    async function begin(line: string, token: string, body: unknown): Promise<() => Promise<string>> {
+      const { hostname, port } = new URL(service.url)
+      const json = JSON.stringify(body)
+      const head = [
+        `${line} HTTP/1.1`,
+        `Host: ${hostname}:${port}`,
+        `Authorization: Bearer ${token}`,
+        'Content-Type: application/json',
+        `Content-Length: ${json.length}`,
+        'Expect: 100-continue',
+        'Connection: close',
+      ]
+      const socket = net.connect(Number(port), hostname)
+      socket.write([...head, '', json.slice(0, -1)].join('\r\n'))
+      const [said] = (await once(socket, 'data')) as [Buffer]
+      expect(said.toString()).to.match(/^HTTP\/1\.1 100 /)
+      return async () => {
+        socket.write(json.slice(-1))
+        return textOf(socket)
+      }
+    }
 
     it('a disabled admin is refused', async () => {
       const other = await anotherAdmin(client, admin)

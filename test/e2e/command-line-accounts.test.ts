@@ -107,7 +107,9 @@ describe('latchkey users and latchkey sessions', function () {
     const other = await aSession(client, someone)
     const { id } = someone.tokens.session
 
-    const listed = (await run(['sessions', 'list', someone.email])).out.trim().split('\n')
+    const list = await run(['sessions', 'list', someone.email])
+    expect(list).to.include({ code: 0, errors: '' })
+    const listed = list.out.trim().split('\n')
     expect(listed.map((line) => line.split('\t')[0])).to.have.members([id, other.session.id])
     expect((await run(['sessions', 'show', id])).out.split('\t').slice(0, 4)).to.deep.equal([
       id,

@@ -304,6 +304,6 @@ async function ttlOfUnwritten(redis: Redis): Promise<number> {
     lives: () => lives,
     log: () => undefined,
   })
-  await sessions.noteUnwritten(userId, 'all', 'logged-out-everywhere')
+  await sessions.noteUnwritten(userId, [randomUUID()], 'logged-out-everywhere')
   return redis.ttl(`${keyPrefix}unwritten:{${userId}}`)
 }

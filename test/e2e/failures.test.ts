@@ -505,6 +505,20 @@ describe('a PostgreSQL that', function () {
         expect((await client.refresh(someone.tokens.refresh_token)).status).to.equal(mine ? 401 : 200)
         expect((await client.refresh(other.refresh_token)).status).to.equal(others ? 401 : 200)
       })
+
+    it('by logout-all: it voids nothing that is opened once PostgreSQL is back', async () => {
+      const someone = await aPerson(client)
+      await during({ begin: postgres.kill, end: postgres.start }, () =>
+        expectUnavailable(client.logoutAll(someone.tokens.access_token)),
+      )
+      await untilItWorks(client)
+      const [stays, leaves] = [await aSession(client, someone), await aSession(client, someone)]
+
+      await expectStatus(client.logout(leaves.access_token), 204)
+
+      await expectStatus(client.refresh(stays.refresh_token), 200)
+      expect((await journal([someone.tokens])).rows).to.have.length(1)
+    })
   })
 })
 

@@ -158,6 +158,21 @@ describe('what PostgreSQL knows to have ended', () => {
     expect(await journalled(evicted.session.id)).to.include({ reason: 'evicted' })
   })
 
+  it('is, once a logout is confirmed, the ending that a killed process had brought to Redis alone', async () => {
+    const { person, session, pair } = await room.aPerson()
+    const key = `${keyPrefix}sessions:{${person.id}}`
+    const asBefore = await room.redis.hgetall(key)
+    await room.sessions.end(person.id, [session.id], 'logged-out')
+
+    await room.accounts.logOutByRefreshToken(pair.refreshToken, client)
+
+    await room.redis.hset(key, asBefore)
+    expect(await refusalOf(room.accounts.refresh(pair.refreshToken, client))).to.include({
+      code: 'invalid-refresh-token',
+      reason: 'ended',
+    })
+  })
+
   it('has moved on before the set is cleared, so that a login cannot slip in between', async () => {
     const seen: number[] = []
     const watched: Sessions = {

@@ -8,7 +8,7 @@ import type { Sessions } from '../../src/sessions/index.ts'
 import { client, createGate, openAccounts, operator, refusalOf, type AccountsRoom } from '../support/accounts.ts'
 import { eventually } from '../support/eventually.ts'
 import { connectPostgres, ownPostgres, ownRedis, type OwnPostgres, type OwnRedis } from '../support/own-stores.ts'
-import { password } from '../support/people.ts'
+import { password, uniqueEmail } from '../support/people.ts'
 import { databaseUrl, keyPrefix, withDatabase } from '../support/stores.ts'
 
 const halfAnHour = 1_800_000
@@ -364,8 +364,9 @@ describe('administration', () => {
   it('does nothing for an admin who has ceased to be one since they were asked about', async () => {
     const [someone, former] = [await room.aPerson(), await room.aPerson()]
     const actor: Actor = { ...operator, kind: 'admin', id: former.person.id }
-    const { edit, remove, disable, enable, read } = room.accounts.administration
+    const { create, edit, remove, disable, enable, requestPasswordReset, read } = room.accounts.administration
     const before = await read(someone.person.id)
+    const email = uniqueEmail()
 
     for (const attempt of [
       () => edit(someone.person.id, { name: 'Ada' }, actor),
@@ -373,8 +374,13 @@ describe('administration', () => {
       () => remove(someone.person.id, actor),
       () => disable(someone.person.id, actor),
       () => enable(someone.person.id, actor),
+      () => requestPasswordReset(someone.person.id, actor),
+      () => create({ email, role: 'admin' }, actor),
     ])
       expect(await refusalOf(attempt())).to.include({ code: 'forbidden' })
+
+    expect(await room.knex('users').where({ email })).to.deep.equal([])
+    expect(await noticesTo(someone)).to.deep.equal([])
 
     expect(await read(someone.person.id)).to.deep.equal(before)
     expect(await room.sessions.check(someone.pair.accessToken)).to.include({ kind: 'live' })

@@ -157,6 +157,7 @@ describe('the audit trail of an account', () => {
   })
 
   it('tells what others do to the account, and outlives it', async () => {
+    await room.accounts.administration.create({ email: uniqueEmail(), role: 'admin' }, operator) // or theirs were the last
     await room.accounts.administration.edit(caller.userId, { role: 'admin' }, operator)
     await room.accounts.administration.edit(caller.userId, { role: 'user' }, operator)
     await room.accounts.remove(caller, password)
