@@ -81,7 +81,8 @@ export function createSettings<By extends { id: string | null }>({
   log: Log
   record: (trx: Knex, change: SettingChange, by: By) => Promise<void>
 }) {
-  let inForce: Settings = startValues
+  /** null until they were read: a start value may let in whom a stored one keeps out. */
+  let inForce: Settings | null = null
   let readingsBegun = 0
   let newestShown = 0
   let ignored = new Set<string>()
@@ -111,8 +112,13 @@ export function createSettings<By extends { id: string | null }>({
       if (!known.has(JSON.stringify([name, value]))) log('settings.ignored', { reason: name })
   }
 
-  /** What holds now, as far as this process knows. Asks nobody; to be asked anew for each use. */
+  /**
+   * What holds now, as far as this process knows. Asks nobody; to be asked anew for each use.
+   *
+   * @throws AppError `unavailable` before they were read once
+   */
   function current(): Settings {
+    if (!inForce) throw new AppError('unavailable')
     return inForce
   }
 
