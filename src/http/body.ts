@@ -45,7 +45,8 @@ export async function readForm(ctx: Context): Promise<Record<string, string>> {
   const text = (await readText(ctx, formType, parseForm)) ?? ''
   if (/%(?![\da-f]{2})/i.test(text)) throw new AppError('malformed-request')
   const parameters = new Map<string, string>()
-  for (const [name, value] of new URLSearchParams(text)) {
+  // URLSearchParams would take a question mark at the beginning for the start of a query, and drop it.
+  for (const [name, value] of new URLSearchParams(`&${text}`)) {
     if (parameters.has(name) || `${name}${value}`.includes('\uFFFD')) throw new AppError('malformed-request')
     parameters.set(name, value)
   }

@@ -95,7 +95,8 @@ export function createSettings<By extends { id: string | null }>({
   log: Log
   record: (trx: Knex, change: SettingChange, by: By) => Promise<void>
 }) {
-  let inForce: { settings: Settings; lapsed: Lapsed } = { settings: startValues, lapsed: nothingLapsed }
+  /** null until they were read: a start value may let in whom a stored one keeps out. */
+  let inForce: { settings: Settings; lapsed: Lapsed } | null = null
   let readingsBegun = 0
   let newestShown = 0
   let ignored = new Set<string>()
@@ -128,14 +129,27 @@ export function createSettings<By extends { id: string | null }>({
       if (!known.has(JSON.stringify([name, value]))) log('settings.ignored', { reason: name })
   }
 
-  /** What holds now, as far as this process knows. Asks nobody; to be asked anew for each use. */
+  /**
+   * What holds now, as far as this process knows. Asks nobody; to be asked anew for each use.
+   *
+   * @throws AppError `unavailable` before they were read once
+   */
   function current(): Settings {
-    return inForce.settings
+    return read().settings
   }
 
-  /** What the lives of before have ended for good; read together with {@link current}, so the two always agree. */
+  /**
+   * What the lives of before have ended for good; read together with {@link current}, so the two always agree.
+   *
+   * @throws AppError `unavailable` before they were read once
+   */
   function lapsed(): Lapsed {
-    return inForce.lapsed
+    return read().lapsed
+  }
+
+  function read(): { settings: Settings; lapsed: Lapsed } {
+    if (!inForce) throw new AppError('unavailable')
+    return inForce
   }
 
   /** Reads the settings anew, when somebody has changed one. @throws AppError `unavailable` */

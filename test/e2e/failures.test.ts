@@ -556,6 +556,36 @@ describe('a service', function () {
     await service.close()
   })
 
+  it('that is started without PostgreSQL lets nobody in by start values that do not hold', async () => {
+    const env = { REDIS_URL: redis.url, DATABASE_URL: postgres.url }
+    const earlier = await startService(env)
+    const { tokens } = await untilItWorks(earlier.client)
+    await postgres
+      .database('settings')
+      .insert({ name: 'access_token_ttl_seconds', value: '60', changed_at: new Date() })
+    const { clock } = earlier
+    clock.pass({ minutes: 2 })
+    await earlier.close()
+
+    postgres.pause()
+    const service = await startService(env, { clock })
+    await eventually(async () => {
+      const { checks } = (await service.client.get('/health/ready')).body
+      expect(checks).to.include({ redis: 'ok', postgres: 'unavailable' })
+    })
+    const asked = [
+      service.client.protected(tokens.access_token),
+      service.client.get('/forward-auth', tokens.access_token),
+    ]
+    for (const answer of asked) await expectUnavailable(answer)
+    postgres.resume()
+
+    await untilReadyIs(200, service.client)
+    expectProblem(await service.client.protected(tokens.access_token), 401, 'invalid-token', 'expired')
+    await postgres.database('settings').del()
+    await service.close()
+  })
+
   /** Closes it, and tells in which time. */
   async function expectToClose(service: TestService): Promise<void> {
     const startedAt = performance.now()

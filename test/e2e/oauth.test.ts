@@ -262,6 +262,7 @@ describe('OAuth endpoints', function () {
           'token',
           'token_type_hint=access_token',
           `Token=${token}`,
+          `?token=${token}`,
           `token[]=${token}`,
         ])
           expectOauthError(await post(path, form), 400, 'invalid_request', 'token is required')

@@ -71,6 +71,7 @@ describe('the settings', () => {
 
   it('hold for the process that has changed them when the change is done, and for others when they read again', async () => {
     const [mine, other] = [aProcess(), aProcess({ SETTING_REFRESH_GRACE_SECONDS: '5' })]
+    await other.reread()
 
     await mine.change({ refresh_grace_seconds: 7, sign_in_notices: false }, ada)
 
@@ -201,6 +202,7 @@ describe('the settings', () => {
     const outcome = await settings.change({ refresh_grace_seconds: 7 }, ada).catch((error: AppError) => error.code)
 
     expect(outcome).to.equal('unavailable')
+    await settings.reread()
     expect(settings.current().refresh_grace_seconds).to.equal(30)
     expect(await knex('settings')).to.deep.equal([])
   })
@@ -390,7 +392,7 @@ describe('the settings', () => {
     ])
   })
 
-  it('cannot be read or changed while PostgreSQL is away, and stay what they were', async () => {
+  it('cannot be read or changed while PostgreSQL is away, and hold for nobody before they were read once', async () => {
     const away = connectPostgres('postgres://nobody@127.0.0.1:1/none')
     const { settings: startValues } = readConfig({ DATABASE_URL: database.url, REDIS_URL: 'redis://127.0.0.1' })
     const settings = createSettings({ knex: away, startValues, clock, log: () => undefined, record: noteDown })
@@ -402,7 +404,9 @@ describe('the settings', () => {
     )
 
     expect(codes).to.deep.equal(['unavailable', 'unavailable', 'unavailable'])
-    expect(settings.current()).to.deep.equal(startValues)
+    expect(() => settings.current())
+      .to.throw(AppError)
+      .with.property('code', 'unavailable')
     await away.destroy()
   })
 })
