@@ -1,9 +1,12 @@
 /** `npm start`: private PostgreSQL and Redis and a mail catcher, then the API on them, until Ctrl-C. */
+import fs from 'node:fs'
+import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { styleText } from 'node:util'
 import { readConfig } from '../src/config.ts'
 import { serve } from '../src/serve.ts'
 import { startMailCatcher, type MailCatcher } from './mail.ts'
+import { dataDir } from './places.ts'
 import { progress } from './process.ts'
 import { startStores, type Stores } from './stores.ts'
 
@@ -44,9 +47,17 @@ async function start(): Promise<void> {
   if (!process.env['SMTP_URL']) catcher = await startMailCatcher({ onMail: progress })
   const config = readConfig({ ...process.env, ...env, ...catcher?.env })
   interrupt.signal.throwIfAborted()
+  noteForCommandLine(env)
   api = await serve(config)
   await api.migrated
   if (!interrupt.signal.aborted) greet(api, env, redisCli)
+}
+
+/** Writes down where the stores are that this has started, for `latchkey` in another shell. */
+function noteForCommandLine(env: Stores['env']): void {
+  const ours = Object.entries(env).filter(([name]) => !process.env[name])
+  const lines = ours.map(([name, value]) => `${name}='${value}'\n`)
+  fs.writeFileSync(path.join(dataDir, 'env'), lines.join(''), { mode: 0o600 })
 }
 
 function greet(

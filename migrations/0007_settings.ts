@@ -8,8 +8,15 @@ export async function up(knex: Knex): Promise<void> {
       changed_at timestamptz not null,
       changed_by uuid
     )`)
+  await knex.raw(`
+    create table lives (
+      name text primary key,
+      start_seconds integer not null,
+      lapsed_to timestamptz not null
+    )`)
 }
 
 export async function down(knex: Knex): Promise<void> {
+  await knex.raw('drop table lives')
   await knex.raw('drop table settings')
 }

@@ -7,6 +7,7 @@ import * as knownDevices from './0005_known_devices.ts'
 import * as auditEvents from './0006_audit_events.ts'
 import * as settings from './0007_settings.ts'
 import * as serviceClients from './0008_service_clients.ts'
+import * as usersSearch from './0009_users_search.ts'
 
 const migrations: Record<string, Knex.Migration> = {
   '0001_users': users,
@@ -17,6 +18,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0006_audit_events': auditEvents,
   '0007_settings': settings,
   '0008_service_clients': serviceClients,
+  '0009_users_search': usersSearch,
 }
 
 /** The migrations under names without extension, so that TypeScript and the build record the same ones. */

@@ -16,6 +16,8 @@ export interface Serving {
 }
 
 const migrationRetryMs = 1000
+/** The public listener may have taken most of the ten seconds there are for a stop. */
+const opsDrainMaxMs = 500
 
 /**
  * Starts the API: listens at once, and becomes ready by itself when the stores are there and migrated.
@@ -55,6 +57,7 @@ export async function serve(
     while (!signal.aborted) {
       try {
         log('migrations.done', { count: await services.schema.migrate(signal) })
+        await services.settings.noteStartValues()
         await services.bulletin.start()
         if (signal.aborted) return
         services.markMigrated()
@@ -80,7 +83,7 @@ export async function serve(
       stopping.abort()
       await Promise.all([listener.close(), migrated, services.bulletin.stop()])
       await services.close()
-      await ops?.close()
+      await ops?.close(opsDrainMaxMs)
       log('service.stopped')
     },
   }

@@ -16,7 +16,7 @@ import { openPostgres } from './platform/postgres.ts'
 import { createReadiness } from './platform/readiness.ts'
 import { openRedis } from './platform/redis.ts'
 import { createSessions, type Lives } from './sessions/index.ts'
-import { createSettings, type Settings } from './settings/index.ts'
+import { createSettings, type Lapsed, type Settings } from './settings/index.ts'
 import { createThrottle, type Rule, type RuleName } from './throttle/index.ts'
 
 export const { version } = packageJson
@@ -62,7 +62,7 @@ export function createServices(
     redis,
     prefix: config.keyPrefix,
     clock,
-    lives: () => livesOf(settings.current()),
+    lives: () => livesOf(settings.current(), settings.lapsed()),
     log,
   })
   const throttle = createThrottle({
@@ -185,8 +185,14 @@ function linksOf(frontendUrl: string, settings: () => Settings, accounts: () => 
       'verify-email',
       await accounts().mintVerificationToken(sentMail(mail), settings().verification_token_ttl_seconds * 1000),
     ) || null
+  const toSet = async (mail: Mail) =>
+    link(
+      'reset-password',
+      await accounts().mintResetToken(sentMail(mail), settings().verification_token_ttl_seconds * 1000),
+    ) || null
   return {
     'reset-password': toReset,
+    'set-password': toSet,
     'email-taken': toReset,
     'verify-email': toVerify,
     'confirm-new-email': toVerify,
@@ -196,14 +202,15 @@ function linksOf(frontendUrl: string, settings: () => Settings, accounts: () => 
 /**
  * The longest that anything of a session may be shown: an ending older than that needs no journal.
  *
- * A life that was shortened may go back to the start value, and the sessions of before then have that life again.
+ * A life that was shortened may go back to the start value, and those that have not lapsed by then have that life again.
  */
 function sessionLifeMs(...settings: [start: Settings, current: Settings]): number {
-  const lives = settings.map(livesOf)
-  return Math.max(...lives.map(({ absoluteMs }) => absoluteMs)) + Math.max(...lives.map((life) => life.reuseWindowMs))
+  const longestSeconds = (name: 'session_absolute_ttl_seconds' | 'refresh_reuse_window_seconds') =>
+    Math.max(...settings.map((values) => values[name]))
+  return (longestSeconds('session_absolute_ttl_seconds') + longestSeconds('refresh_reuse_window_seconds')) * 1000
 }
 
-function livesOf(settings: Settings): Lives {
+function livesOf(settings: Settings, lapsed: Lapsed): Lives {
   return {
     accessMs: settings.access_token_ttl_seconds * 1000,
     idleMs: settings.session_idle_ttl_seconds * 1000,
@@ -211,6 +218,10 @@ function livesOf(settings: Settings): Lives {
     graceMs: settings.refresh_grace_seconds * 1000,
     reuseWindowMs: settings.refresh_reuse_window_seconds * 1000,
     perUserMax: settings.sessions_per_user_max,
+    accessLapsedTo: lapsed.access_token_ttl_seconds,
+    idleLapsedTo: lapsed.session_idle_ttl_seconds,
+    absoluteLapsedTo: lapsed.session_absolute_ttl_seconds,
+    graceLapsedTo: lapsed.refresh_grace_seconds,
   }
 }
 

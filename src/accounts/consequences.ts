@@ -40,6 +40,7 @@ export const consequences = {
   },
   'revoke-one': { ...nothing, thisSession: 'ends', reason: 'revoked', audit: 'session.ended' },
   'revoke-others': { ...nothing, otherSessions: 'end', reason: 'revoked', audit: 'session.ended' },
+  'revoke-all': { ...nothing, thisSession: 'ends', otherSessions: 'end', reason: 'revoked', audit: 'sessions.ended' },
   'new-tokens': { ...nothing, thisSession: 'new-pair' },
   'password-change': {
     thisSession: 'new-pair',
@@ -102,7 +103,7 @@ export interface Affected {
 export type Consequences = ReturnType<typeof createConsequences>
 
 /** Carries out what the table says. */
-export function createConsequences({ users, tokens, sessions, mails, audit, clock }: Parts) {
+export function createConsequences({ users, tokens, sessions, mails, audit, clock, log }: Parts) {
   /** Does the part of an event that is PostgreSQL's, in the transaction of its cause; returns the epoch if it moved. */
   async function follow(
     trx: Knex,
@@ -136,7 +137,7 @@ export function createConsequences({ users, tokens, sessions, mails, audit, cloc
    * Makes a change of a person together with all that follows from it, in one transaction in PostgreSQL.
    *
    * The sessions are ended in Redis last before it commits, so that with Redis away nothing has changed; and again after
-   * it has, for those that were opened in between.
+   * it has, for those that were opened in between. What has ended is told to the log whatever becomes of the rest.
    *
    * @returns what the change returned, with the epoch as it is now
    */
@@ -146,14 +147,23 @@ export function createConsequences({ users, tokens, sessions, mails, audit, cloc
     change: (trx: Knex, at: Date) => Promise<T>,
   ): Promise<T> {
     const { person, sessionId } = affected
-    const after = await users.alongside(async (trx) => {
-      const changed = await change(trx, new Date(clock.now()))
-      const sessionEpoch = await follow(trx, event, affected)
-      await endSessions(event, person.id, sessionId)
-      return changed && sessionEpoch !== undefined ? { ...changed, sessionEpoch } : changed
-    })
-    await endSessions(event, person.id, sessionId)
-    return after
+    const { reason } = consequences[event]
+    let count = 0
+    const end = async () => {
+      count += (await endSessions(event, person.id, sessionId)).length
+    }
+    try {
+      const after = await users.alongside(async (trx) => {
+        const changed = await change(trx, new Date(clock.now()))
+        const sessionEpoch = await follow(trx, event, affected)
+        await end()
+        return changed && sessionEpoch !== undefined ? { ...changed, sessionEpoch } : changed
+      })
+      await end()
+      return after
+    } finally {
+      if (reason && count > 0) log('sessions.ended', { user_id: person.id, count, reason })
+    }
   }
 
   return { follow, endSessions, carryOut }

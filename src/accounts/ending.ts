@@ -146,17 +146,15 @@ export function createEnding({
   }
 
   /**
-   * Logs a person out everywhere; returns how many sessions were open.
+   * Ends all sessions of a person; returns how many were open.
    *
    * The epoch moves first: a login that adds its session after the set was cleared then finds, when it reads the epoch
    * again, that it came too late.
    */
-  async function logOutEverywhere({ userId, client }: Caller): Promise<number> {
-    const { reason } = table['logout-all']
-    const [moved] = await Promise.allSettled([
-      users.alongside((trx) => moveEpoch(trx, userId, reason, owner(userId, client))),
-    ])
-    const ended = await consequences.endSessions('logout-all', userId)
+  async function endAll(event: 'logout-all' | 'revoke-all', userId: string, by: Actor): Promise<number> {
+    const { reason } = table[event]
+    const [moved] = await Promise.allSettled([users.alongside((trx) => moveEpoch(trx, userId, reason, by))])
+    const ended = await consequences.endSessions(event, userId)
     if (moved.status === 'rejected') {
       await Promise.allSettled([sessions.noteUnwritten(userId, 'all', reason)])
       throw moved.reason
@@ -165,10 +163,20 @@ export function createEnding({
     return ended.length
   }
 
+  /** Logs a person out everywhere; returns how many sessions were open. */
+  async function logOutEverywhere({ userId, client }: Caller): Promise<number> {
+    return endAll('logout-all', userId, owner(userId, client))
+  }
+
   /** Ends one session of the caller, this one or another. @throws AppError `not-found`, for foreign ids too */
   async function revoke({ userId, client }: Caller, sessionId: string): Promise<void> {
+    await endOne(userId, sessionId, owner(userId, client))
+  }
+
+  /** Ends one session of a person. @throws AppError `not-found`, for another person's too */
+  async function endOne(userId: string, sessionId: string, by: Actor): Promise<void> {
     if (await sessions.find(userId, sessionId)) {
-      await end('revoke-one', userId, [sessionId], owner(userId, client))
+      await end('revoke-one', userId, [sessionId], by)
       return
     }
     if (!(await sessions.unwritten(userId)).has(sessionId)) throw new AppError('not-found')
@@ -183,6 +191,8 @@ export function createEnding({
 
   return {
     end,
+    endOne,
+    endAll,
     record,
     confirmEnding,
     logOut,

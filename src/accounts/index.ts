@@ -39,7 +39,7 @@ export function createAccounts({
   }
   const { tokens, endings, clock, faults } = parts
   const consequences = createConsequences(parts)
-  const { end, record, ...ending } = createEnding({ ...parts, consequences })
+  const { end, endOne, endAll, record, ...ending } = createEnding({ ...parts, consequences })
   const recovery = createRecovery({ ...parts, consequences })
   return {
     faults,
@@ -48,7 +48,7 @@ export function createAccounts({
     ...ending,
     ...createProfile({ ...parts, changeEmail: recovery.changeEmail }),
     ...recovery,
-    ...createAdministration({ ...parts, consequences }),
+    administration: createAdministration({ ...parts, consequences, endOne, endAll }),
     ...createImporting(parts),
     ...createReconciliation(parts),
     /** Removes what has lapsed: one-time tokens, and endings of sessions that would be over by their age. */

@@ -63,7 +63,12 @@ export function createPasswords(
     return made === null || made.memoryKib * made.timeCost < memoryKib * timeCost
   }
 
-  return { hash, verify, isOutdated, load: admit.load }
+  /** What an account has instead of a hash until somebody chooses its password: to check one costs as much, and fails. */
+  function hashOfNobody(): string {
+    return hashOfNothing({ memoryKib, timeCost, parallelism })
+  }
+
+  return { hash, hashOfNobody, verify, isOutdated, load: admit.load }
 }
 
 /** A hash that costs as much to check as another one, and that nobody knows a password for (PHC string). */

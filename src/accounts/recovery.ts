@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts'
 import type { Knex } from '../platform/postgres.ts'
 import type { Client } from '../sessions/index.ts'
 import { owner, stranger } from './actor.ts'
+import { mustNotBeLastAdmin } from './admins.ts'
 import type { Consequences } from './consequences.ts'
 import type { Caller } from './ending.ts'
 import type { Purpose } from './one-time-tokens-table.ts'
@@ -47,9 +48,10 @@ export function createRecovery({
    */
   async function forgotPassword(emailText: string, client: Client): Promise<void> {
     const isWanted = (person: Person) => person.disabledAt === null
-    await queueForAddress('reset-password', emailText, isWanted, (trx, userId) =>
+    const asked = await queueForAddress('reset-password', emailText, isWanted, (trx, userId) =>
       audit.record(trx, { event: 'password.reset_requested', actor: stranger(client), userId }),
     )
+    if (asked) log('password.reset_requested', { ...(asked.person && { user_id: asked.person.id }) })
   }
 
   /** Sends the link that confirms an address once more, if there is such an account and it is not confirmed. */
@@ -57,20 +59,22 @@ export function createRecovery({
     await queueForAddress('verify-email', emailText, (person) => person.emailVerifiedAt === null)
   }
 
+  /** Queues a mail, to nobody if it is not wanted; null when a limit keeps it from being sent. */
   async function queueForAddress(
     kind: 'reset-password' | 'verify-email',
     emailText: string,
     isWanted: (person: Person) => boolean,
     andAlso: (trx: Knex, userId: string | null) => Promise<void> = async () => undefined,
-  ): Promise<void> {
+  ): Promise<{ person: Person | null } | null> {
     const email = addressOf(emailText)
     const person = await users.findByEmail(email)
-    if (await throttle.spend('mails', person ? { userId: person.id } : { unknownName: email })) return
+    if (await throttle.spend('mails', person ? { userId: person.id } : { unknownName: email })) return null
     const userId = person && isWanted(person) ? person.id : v4()
     await users.alongside(async (trx) => {
       await mails.queue(trx, { kind, userId, address: email, facts: { at: now().toISOString() } })
       await andAlso(trx, person?.id ?? null)
     })
+    return { person }
   }
 
   /**
@@ -186,11 +190,12 @@ export function createRecovery({
   /**
    * Deletes the caller's account with everything that belongs to it.
    *
-   * @throws AppError `wrong-password`, `too-many-attempts`, `invalid-token`
+   * @throws AppError `wrong-password`, `too-many-attempts`, `invalid-token`, `last-admin`
    */
   async function remove(caller: Caller, currentPassword: string): Promise<void> {
     const person = await provePassword(caller, currentPassword)
     await consequences.carryOut('delete', { person, by: owner(person.id, caller.client) }, async (trx) => {
+      mustNotBeLastAdmin(await users.lockWithAdmins(trx, [person.id]), person.id)
       await mustStandAsProven(trx, caller, person)
       await users.remove(trx, person.id)
       await endings.forget(trx, person.id)

@@ -26,6 +26,24 @@ export interface NewPerson {
   username: string | null
   name: string | null
   passwordHash: string
+  /** `user` where nothing is said. */
+  role?: Person['role']
+}
+
+/** A page of a search. */
+export interface Search {
+  /** An id, or what an e-mail address, a username or a name begins with; everybody where nothing is said. */
+  text?: string | undefined
+  /** Only people who come after this one. */
+  after?: Place | undefined
+  limit: number
+}
+
+/** Where somebody stands in the order of all people. */
+export interface Place {
+  /** Since 1970, as PostgreSQL has it: a Date would lose what is below a millisecond. */
+  createdAtMicros: string
+  id: string
 }
 
 /** Somebody who comes from another system. */
@@ -68,6 +86,7 @@ export function createUsersTable(knex: Knex) {
             username: person.username,
             name: person.name,
             password_hash: person.passwordHash,
+            ...(person.role && { role: person.role }),
             created_at: at,
             updated_at: at,
           })
@@ -177,6 +196,39 @@ export function createUsersTable(knex: Knex) {
     return row ? toPerson(row) : null
   }
 
+  /** A page of the people whom a search finds, the newest first, and where the next page begins. */
+  async function search({ text, after, limit }: Search): Promise<{ people: Person[]; next: Place | null }> {
+    const query = knex<UserRow>('users')
+      .select('*', knex.raw('(extract(epoch from created_at) * 1000000)::bigint as created_at_micros'))
+      .orderBy([
+        { column: 'created_at', order: 'desc' },
+        { column: 'id', order: 'desc' },
+      ])
+      .limit(limit + 1)
+    if (text !== undefined) void query.where((match) => void matching(match, text))
+    if (after)
+      void query.whereRaw("(created_at, id) < (timestamptz 'epoch' + ?::bigint * interval '1 microsecond', ?::uuid)", [
+        after.createdAtMicros,
+        after.id,
+      ])
+    const rows = (await fromPostgres(query)) as (UserRow & { created_at_micros: string })[]
+    const page = rows.slice(0, limit)
+    const last = rows.length > limit ? page.at(-1) : undefined
+    return {
+      people: page.map(toPerson),
+      next: last ? { createdAtMicros: last.created_at_micros, id: last.id } : null,
+    }
+  }
+
+  function matching(query: Knex.QueryBuilder, text: string): Knex.QueryBuilder {
+    if (validate(text)) return query.where({ id: text })
+    const prefix = `${text.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`
+    return query
+      .whereRaw('email like lower(?)', [prefix])
+      .orWhereRaw('lower(username collate "C") like lower(? collate "C")', [prefix])
+      .orWhereRaw('lower(name) like lower(?)', [prefix])
+  }
+
   /** Reads, in one statement, all that could forbid a session new tokens: its ending, the epoch, the person's state. */
   async function standing(userId: string, sessionId: string, epoch: number): Promise<Standing> {
     const row = (await fromPostgres(
@@ -266,23 +318,42 @@ export function createUsersTable(knex: Knex) {
     return row ? toPerson(row) : null
   }
 
-  /** Remembers a device that somebody signed in from; true when it is one they had not used before. */
+  /**
+   * Remembers a device that somebody signed in from; true when it is one they had not used before.
+   *
+   * Of somebody who is being deleted nothing is remembered: their row is asked for, and waited for, as it is inserted.
+   */
   async function noteDevice(trx: Knex, userId: string, deviceDigest: string, at: Date): Promise<boolean> {
     const known = await trx('known_devices')
       .where({ user_id: userId, digest: deviceDigest })
       .update({ last_seen_at: at })
     if (known === 1) return false
-    await trx('known_devices')
-      .insert({ user_id: userId, digest: deviceDigest, last_seen_at: at })
-      .onConflict(['user_id', 'digest'])
-      .ignore()
-    return true
+    const { rowCount } = (await trx.raw(
+      `insert into known_devices (user_id, digest, last_seen_at)
+       select id, ?, ? from users where id = ? for key share
+       on conflict (user_id, digest) do nothing`,
+      [deviceDigest, at, userId],
+    )) as { rowCount: number }
+    return rowCount === 1
   }
 
   /** Locks a person until the transaction ends, so that whoever changes them comes before or after, never between. */
   async function lock(trx: Knex, id: string): Promise<Person | null> {
     const row = await trx<UserRow>('users').where({ id }).forUpdate().first()
     return row ? toPerson(row) : null
+  }
+
+  /**
+   * Locks people, and every admin who can act, until the transaction ends: which of the admins is the last one then stays
+   * as it is. Always in one order, so that of those who do this at one time none waits for another in a ring.
+   */
+  async function lockWithAdmins(trx: Knex, ids: string[]): Promise<Person[]> {
+    const rows = await trx<UserRow>('users')
+      .whereIn('id', ids)
+      .orWhere({ role: 'admin', disabled_at: null })
+      .orderBy('id')
+      .forNoKeyUpdate()
+    return rows.map(toPerson)
   }
 
   async function remove(trx: Knex, id: string): Promise<void> {
@@ -322,7 +393,9 @@ export function createUsersTable(knex: Knex) {
     amend,
     confirmEmail,
     noteDevice,
+    search,
     lock,
+    lockWithAdmins,
     remove,
     alongside,
     moveEpoch,

@@ -21,6 +21,9 @@ export const auditEvents = {
   'email.change_requested': 'A new e-mail address was named; it has to be confirmed.',
   'email.verified': 'The e-mail address was confirmed.',
   'email.changed': 'A new e-mail address took the place of the old one.',
+  'admin.viewed': 'An admin looked, and changed nothing; `what` names the endpoint.',
+  'admin.refused':
+    'A request for admins was refused: `what` names the endpoint, `reason` is the code of the answer. With `forbidden` it is about whoever asked, and `user` is whom they asked about.',
   'setting.changed': 'The runtime setting `name` was changed, `from` one value `to` another; null: the start value.',
   'client.created': 'Credentials for a service were created; `client` is their id, `name` their name.',
   'client.revoked': 'The credentials of a service were revoked; `client` is their id.',
@@ -33,7 +36,9 @@ export type AuditEventName = keyof typeof auditEvents
  * somebody who has shown nothing that was right. `admin`: a person with that role, over HTTP. `operator`: somebody at the
  * command line. `service`: nobody, by the service's own rules.
  */
-export type ActorKind = 'person' | 'stranger' | 'admin' | 'operator' | 'service'
+export const actorKinds = ['person', 'stranger', 'admin', 'operator', 'service'] as const
+
+export type ActorKind = (typeof actorKinds)[number]
 
 export interface Actor {
   kind: ActorKind

@@ -1,10 +1,11 @@
-import { v7, validate } from 'uuid'
+import { v7 } from 'uuid'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import { deleteInBatches, fromPostgres, type Knex } from '../platform/postgres.ts'
 import type { ActorKind, AuditEntry, AuditEventName, AuditRecord } from './events.ts'
 
 export {
+  actorKinds,
   auditEvents,
   type Actor,
   type ActorKind,
@@ -86,10 +87,10 @@ export function createAudit({
     }
   }
 
-  /** Lists events, newest first, a page at a time; `cursor` is the `nextCursor` of the page before. */
+  /** Lists events, newest first, a page at a time; `cursor` is the `nextCursor` of the page before, a UUID. */
   async function list(
     { userId, event, since, until }: AuditFilter,
-    { cursor, limit = pageMax }: { cursor?: string | undefined; limit?: number } = {},
+    { cursor, limit = pageMax }: { cursor?: string | undefined; limit?: number | undefined } = {},
   ): Promise<{ items: AuditRecord[]; nextCursor: string | null }> {
     const query = knex<AuditRow>('audit_events')
       .orderBy('id', 'desc')
@@ -98,7 +99,7 @@ export function createAudit({
     if (event !== undefined) void query.where({ event })
     if (since !== undefined) void query.where('at', '>=', since)
     if (until !== undefined) void query.where('at', '<', until)
-    if (cursor !== undefined && validate(cursor)) void query.where('id', '<', cursor)
+    if (cursor !== undefined) void query.where('id', '<', cursor)
     const rows = await fromPostgres(query)
     const items = rows.slice(0, limit).map(toRecord)
     return { items, nextCursor: rows.length > limit ? items.at(-1)!.id : null }

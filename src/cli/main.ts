@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander'
 import { ConfigError, readConfig } from '../config.ts'
-import { AppError } from '../errors.ts'
+import { AppError, type ErrorCode } from '../errors.ts'
 import { createLog } from '../platform/log.ts'
 import { createServices } from '../services.ts'
 import type { Context } from './context.ts'
@@ -9,6 +9,13 @@ import { exitCodeOf, usageExitCode } from './exit-codes.ts'
 import { createProgram } from './program.ts'
 
 /** The operator's command line: the same doors as HTTP, also while the API is down. */
+
+const sentences: Partial<Record<ErrorCode, string>> = {
+  'not-found': 'There is no such person, or no such session.',
+  'email-taken': 'This e-mail address has an account already.',
+  'username-taken': 'This username is taken.',
+  'last-admin': 'This is the last admin. Make somebody else an admin first.',
+}
 
 const config = () => readConfig(process.env)
 
@@ -44,8 +51,9 @@ try {
 function sentenceFor(error: unknown): string {
   if (error instanceof ConfigError) return error.message
   if (error instanceof AppError && error.code === 'unavailable')
-    return 'PostgreSQL does not answer, or has not been migrated yet. Try again when it does.'
+    return 'PostgreSQL or Redis does not answer, or the migrations have not run. Try again later.'
   if (error instanceof AppError && error.faults)
     return error.faults.map(({ member, detail }) => `${member} ${detail}.`).join('\n')
+  if (error instanceof AppError && error.code in sentences) return sentences[error.code]!
   return error instanceof Error ? `It did not work: ${error.message}` : 'It did not work.'
 }

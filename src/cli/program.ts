@@ -6,7 +6,9 @@ import { addDoctorCommand } from './doctor.ts'
 import { addImportCommand } from './import.ts'
 import { addMailCommands } from './mail.ts'
 import { addServiceCommands } from './service.ts'
+import { addSessionCommands } from './sessions.ts'
 import { addSettingCommands } from './settings.ts'
+import { addUserCommands } from './users.ts'
 
 /** All commands; nothing is read from the environment before one runs. */
 export function createProgram(context: Context): Command {
@@ -20,8 +22,8 @@ export function createProgram(context: Context): Command {
     .addHelpText('after', examples(['serve', 'serve the API'], ['mail list --help', 'what a command takes']))
   addServiceCommands(program, context)
   addDoctorCommand(program, context)
-  const users = program.command('users').description('the people who have an account')
-  addImportCommand(users, context)
+  addImportCommand(addUserCommands(program, context), context)
+  addSessionCommands(program, context)
   addSettingCommands(program, context)
   addClientCommands(program, context)
   addMailCommands(program, context)

@@ -5,11 +5,22 @@
  */
 export function printTable(heading: string[], rows: string[][], paint = (line: string) => line): void {
   const { stdout } = process
+  const cells = rows.map((row) => row.map(inert))
   const lines = stdout.isTTY
-    ? layOut(heading, rows, stdout.columns || Infinity) // 0: nobody knows
-    : rows.map((row) => row.join('\t'))
+    ? layOut(heading, cells, stdout.columns || Infinity) // 0: nobody knows
+    : cells.map((row) => row.join('\t'))
   const isColourful = stdout.isTTY && stdout.hasColors()
   for (const line of lines) console.log(isColourful ? paint(line) : line)
+}
+
+/**
+ * A text with its control characters written out, as JSON does it.
+ *
+ * A user agent is what a stranger has sent: a terminal would obey the controls in it, the C1 ones from U+0080 as well, and
+ * a tab or a line break would pass for one of ours.
+ */
+export function inert(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (control) => `\\u${control.codePointAt(0)!.toString(16).padStart(4, '0')}`)
 }
 
 /**

@@ -6,9 +6,10 @@ import { AppError } from '../errors.ts'
 import type { Metrics } from '../metrics/index.ts'
 import type { Log, LogFields } from '../platform/log.ts'
 import type { Client } from '../sessions/index.ts'
-import { checkBearer, checkClient, clientOf, readBody, readParams } from './guard.ts'
+import { adminOf, underAudit } from './admin.ts'
+import { checkBearer, checkClient, clientOf, readBody, readParams, readQuery } from './guard.ts'
 import { oauthErrorOf, problemOf } from './problems.ts'
-import { takesBody, type Bearer, type Refused, type Route, type Services } from './route.ts'
+import { demandsBearer, takesBody, type Bearer, type Refused, type Route, type Services } from './route.ts'
 import { routes } from './routes/index.ts'
 import * as service from './routes/service.ts'
 
@@ -109,9 +110,16 @@ function causeOf({ cause }: AppError): LogFields {
 async function run(route: Route, ctx: Context, services: Services): Promise<void> {
   const client = clientOf(ctx, services)
   const caller = await callerOf(route, ctx, client, services)
-  const params = route.params ? readParams(route.params, ctx['params']) : undefined
-  const body = takesBody(route) ? await readBody(ctx, route, services) : undefined
-  const reply = await route.handle({ body, params, caller, client }, services)
+  const answer = async () => {
+    const params = route.params ? readParams(route.params, ctx['params']) : undefined
+    const query = route.query ? readQuery(route.query, ctx.querystring) : undefined
+    const body = takesBody(route) ? await readBody(ctx, route, services) : undefined
+    return route.handle({ body, params, query, caller, client }, services)
+  }
+  const reply =
+    route.auth === 'admin'
+      ? await underAudit(route, ctx['params'], adminOf(caller as Bearer), services, answer)
+      : await answer()
   send(ctx, reply.status, reply.body, reply.headers, 'application/json; charset=utf-8')
 }
 
@@ -128,18 +136,18 @@ async function runInOauth(route: Route, ctx: Context, services: Services): Promi
 
 /** Who asks, as far as the route wants to know. @throws AppError when it must know and they do not say */
 async function callerOf(
-  { auth }: Route,
+  route: Route,
   ctx: Context,
   client: Client,
   services: Services,
 ): Promise<Bearer | Refused | null> {
-  if (auth === 'none') return null
-  if (auth === 'client') {
+  if (route.auth === 'none') return null
+  if (route.auth === 'client') {
     await checkClient(ctx, client, services)
     return null
   }
   const caller = await checkBearer(ctx, client, services)
-  if (auth === 'bearer' && 'refusal' in caller) throw caller.refusal
+  if (demandsBearer(route) && 'refusal' in caller) throw caller.refusal
   return caller
 }
 

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { Context } from 'koa'
 import { HttpMethodEnum, koaBody } from 'koa-body'
 import { AppError } from '../errors.ts'
@@ -63,8 +64,10 @@ export async function readForm(ctx: Context): Promise<Record<string, string>> {
 async function readText(ctx: Context, type: RegExp, parse: ReturnType<typeof koaBody>): Promise<string | null> {
   const { headers } = ctx.req
   if (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0) return null
-  if (!type.test(headers['content-type'] ?? '') || headers['content-encoding'] !== undefined)
+  if (!type.test(headers['content-type'] ?? '') || headers['content-encoding'] !== undefined) {
+    if (headers['transfer-encoding'] !== undefined && (await hasNoBytes(ctx.req))) return null
     throw new AppError('unsupported-media-type')
+  }
   let receivedBytes = 0
   ctx.req.on('data', (chunk: Buffer) => (receivedBytes += chunk.length))
   try {
@@ -79,4 +82,13 @@ async function readText(ctx: Context, type: RegExp, parse: ReturnType<typeof koa
   if (Buffer.byteLength(rawBody) !== receivedBytes || rawBody.includes('\uFFFD'))
     throw new AppError('malformed-request')
   return rawBody
+}
+
+/** Whether a body whose length is not told ends without a byte; what comes of one that has some is thrown away. */
+function hasNoBytes(request: IncomingMessage): Promise<boolean> {
+  return new Promise((resolve) => {
+    request.once('data', () => resolve(false))
+    request.once('end', () => resolve(true))
+    request.once('close', () => resolve(false))
+  })
 }

@@ -89,6 +89,21 @@ export function readParams(schema: z.ZodType, params: unknown): unknown {
 }
 
 /**
+ * Reads the parameters after the `?`, each at most once.
+ *
+ * @throws AppError `validation-failed` that names every parameter at fault
+ */
+export function readQuery(schema: z.ZodType, querystring: string): unknown {
+  const sent = new URLSearchParams(querystring)
+  const repeated = [...new Set(sent.keys())].filter((name) => sent.getAll(name).length > 1)
+  const parsed = schema.safeParse(Object.fromEntries(sent), { reportInput: true })
+  const faults = repeated.map((name): Fault => Object.assign(place([name]), { detail: 'must not be repeated' }))
+  if (!parsed.success) faults.push(...parsed.error.issues.flatMap(faultsOfIssue))
+  if (faults.length > 0) throw new AppError('validation-failed', { faults })
+  return parsed.data
+}
+
+/**
  * Reads the body and checks it against its schema.
  *
  * When the shape is wrong somewhere, the rules for the other members are asked as well, so that one answer names every

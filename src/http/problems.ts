@@ -74,6 +74,11 @@ export const problemKinds = {
     title: 'The e-mail address is not confirmed yet',
     detail: 'Open the link in the mail, or ask for another with POST /v1/auth/resend-verification.',
   },
+  forbidden: {
+    status: 403,
+    title: 'Only admins may do this',
+    detail: 'Ask an admin of this service to do it, or an operator to make you one.',
+  },
   'not-found': {
     status: 404,
     title: 'There is nothing here',
@@ -98,6 +103,11 @@ export const problemKinds = {
     status: 409,
     title: 'This username is taken',
     detail: 'Choose another one.',
+  },
+  'last-admin': {
+    status: 409,
+    title: 'This is the last admin',
+    detail: 'Make somebody else an admin first. Nothing was changed.',
   },
   'payload-too-large': {
     status: 413,
@@ -214,5 +224,6 @@ const challenges: Readonly<Partial<Record<ErrorCode, string>>> = {
 
 /** The pointer to a member that the service knows by its own name: camelCase within, snake_case on the wire. */
 function pointerTo(member: string): string {
-  return `/${member.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`
+  const name = member.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  return `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
 }

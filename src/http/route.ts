@@ -1,11 +1,13 @@
 import type { z } from 'zod'
 import type { Accounts, Caller, Written } from '../accounts/index.ts'
+import type { Actor, Audit } from '../audit/index.ts'
 import type { Clients } from '../clients/index.ts'
 import type { AppError, ErrorCode } from '../errors.ts'
 import type { Trust } from '../platform/address.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Readiness } from '../platform/readiness.ts'
 import type { Card, Client, Session, Sessions } from '../sessions/index.ts'
+import type { createSettings } from '../settings/index.ts'
 import type { Throttle } from '../throttle/index.ts'
 
 /** What the routes may call. */
@@ -14,6 +16,8 @@ export interface Services {
   clients: Clients
   sessions: Sessions
   throttle: Throttle
+  audit: Audit
+  settings: Pick<ReturnType<typeof createSettings<Actor>>, 'list' | 'change'>
   trustsProxy: Trust
   readiness: Readiness
   clock: Clock
@@ -34,15 +38,16 @@ export interface Refused {
   ended: Pick<Caller, 'userId'> | null
 }
 
-type Auth = 'none' | 'bearer' | 'optional-bearer' | 'client'
+type Auth = 'none' | 'bearer' | 'optional-bearer' | 'admin' | 'client'
 /** `any`: every method there is; a body that comes with it is not read. */
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete' | 'any'
 type Replies = { readonly [Status in 200 | 201 | 202 | 204]?: z.ZodType }
 
-interface RequestOf<A extends Auth, B, P> {
+interface RequestOf<A extends Auth, B, P, Q> {
   body: B
   params: P
-  caller: A extends 'bearer' ? Bearer : A extends 'optional-bearer' ? Bearer | Refused : null
+  query: Q
+  caller: A extends 'bearer' | 'admin' ? Bearer : A extends 'optional-bearer' ? Bearer | Refused : null
   client: Client
 }
 
@@ -54,25 +59,29 @@ type ReplyOf<R extends Replies> = {
   }
 }[keyof R & number]
 
-interface Declaration<A extends Auth, B, P, R extends Replies> {
+interface Declaration<A extends Auth, B, P, Q, R extends Replies> {
   method: Method
   path: string
   summary: string
   /**
-   * `optional-bearer`: a live token makes a caller; with any other the handler gets the refusal and decides. `client`:
-   * the credentials of a service.
+   * `optional-bearer`: a live token makes a caller; with any other the handler gets the refusal and decides. `admin`: the
+   * caller is one now, as PostgreSQL has it, and the call leaves an event in the audit. `client`: the credentials of a
+   * service.
    */
   auth: A
   /** `oauth`: takes a form, and says what is wrong with a request as RFC 6749 §5.2 does. */
   dialect?: 'oauth'
+  /** Where one of them is whom the call is about, it is called `user_id`. */
   params?: z.ZodType<P>
+  /** The parameters after the `?`. Without a schema they are not looked at. */
+  query?: z.ZodType<Q>
   body?: z.ZodType<B>
   /** Where members of the body are what people write about themselves: which, so that all their faults are told at once. */
   written?: (members: Partial<B>) => Written
   replies: R
   /** Beyond those that every route of its kind has, see {@link problemsOf}. */
   problems: readonly ErrorCode[]
-  handle(request: RequestOf<A, B, P>, services: Services): Promise<NoInfer<ReplyOf<R>>>
+  handle(request: RequestOf<A, B, P, Q>, services: Services): Promise<NoInfer<ReplyOf<R>>>
 }
 
 /** A route with its types worn off, as the router and the API description use it. */
@@ -83,12 +92,13 @@ export interface Route {
   auth: Auth
   dialect?: 'oauth'
   params?: z.ZodType
+  query?: z.ZodType
   body?: z.ZodType
   written?: (members: Record<string, unknown>) => Written
   replies: Replies
   problems: readonly ErrorCode[]
   handle(
-    request: { body: unknown; params: unknown; caller: Bearer | Refused | null; client: Client },
+    request: { body: unknown; params: unknown; query: unknown; caller: Bearer | Refused | null; client: Client },
     services: Services,
   ): Promise<{ status: number; body: unknown; headers?: Record<string, string> }>
 }
@@ -98,8 +108,8 @@ export interface Route {
  *
  * From it come the types of the handler, the checks at run time and the description of the API.
  */
-export function defineRoute<A extends Auth, R extends Replies, B = undefined, P = undefined>(
-  declaration: Declaration<A, B, P, R>,
+export function defineRoute<A extends Auth, R extends Replies, B = undefined, P = undefined, Q = undefined>(
+  declaration: Declaration<A, B, P, Q, R>,
 ): Route {
   return declaration as unknown as Route
 }
@@ -118,12 +128,19 @@ export function takesBody({ method }: Route): boolean {
   return method !== 'get' && method !== 'any'
 }
 
+/** Whether a route is for the bearers of live access tokens only. */
+export function demandsBearer({ auth }: Route): boolean {
+  return auth === 'bearer' || auth === 'admin'
+}
+
 /** Every problem a route may answer with: its own, and those that its authentication and body bring. */
 export function problemsOf(route: Route): ErrorCode[] {
   return [
     ...route.problems,
-    ...(route.auth === 'bearer' ? (['authentication-required', 'invalid-token'] as const) : []),
+    ...(demandsBearer(route) ? (['authentication-required', 'invalid-token'] as const) : []),
     ...(route.auth === 'client' ? (['invalid-client'] as const) : []),
+    ...(route.auth === 'admin' ? (['forbidden'] as const) : []),
+    ...(route.query ? (['validation-failed'] as const) : []),
     ...(route.auth === 'none' ? [] : (['too-many-attempts'] as const)),
     ...(route.params ? (['not-found'] as const) : []),
     ...(takesBody(route)

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { settingNames } from '../settings/index.ts'
+import { actorKinds, auditEvents, type AuditEventName } from '../audit/index.ts'
 
 /** The JSON of the API. Sizes here protect the parser; rules that are explained to people live with the accounts. */
 
@@ -61,6 +63,52 @@ export const SessionBody = z.strictObject({ device_name: text.nullable() })
 
 export const SessionParams = z.object({ id: z.uuid() })
 
+/** What is looked for; PostgreSQL takes no zero bytes, and nobody has a control character in their name. */
+const searchText = z
+  .string()
+  .min(1, 'must not be empty')
+  .max(254)
+  .regex(/^\P{Cc}*$/u, 'must be printable characters')
+const cursor = z.string().max(100).optional()
+const limit = z
+  .string()
+  .regex(/^(100|[1-9]\d?)$/, 'must be a whole number from 1 to 100')
+  .transform(Number)
+  .optional()
+const role = z.enum(['user', 'admin'], 'must be user or admin')
+
+export const UsersQuery = z.strictObject({ query: searchText.optional(), cursor, limit })
+const moment = z.iso
+  .datetime({ offset: true, error: 'must be a time in RFC 3339, such as 2026-01-31T12:00:00Z' })
+  .transform((written) => new Date(written))
+/** Events are told apart by their ids, and a page begins where another has ended. */
+const eventCursor = z.uuid('must be the next_cursor of a list').optional()
+const eventNames = Object.keys(auditEvents) as AuditEventName[]
+
+export const AuditQuery = z.strictObject({
+  user: z.uuid('must be a UUID').optional(),
+  event: z.enum(eventNames, 'must be the name of an event').optional(),
+  since: moment.optional(),
+  until: moment.optional(),
+  cursor: eventCursor,
+  limit,
+})
+export const ActivityQuery = z.strictObject({ cursor: eventCursor, limit })
+export const UserParams = z.object({ user_id: z.uuid() })
+export const UserSessionParams = z.object({ user_id: z.uuid(), session_id: z.uuid() })
+export const NewUserBody = z.strictObject({
+  email: text,
+  username: text.nullable().optional(),
+  name: text.nullable().optional(),
+  role: role.optional(),
+})
+export const UserBody = z
+  .strictObject({ username: text.nullable().optional(), name: text.nullable().optional(), role: role.optional() })
+  .refine((body) => Object.keys(body).length > 0, {
+    error: 'must name what is to be changed',
+    when: ({ issues }) => issues.length === 0,
+  })
+
 export const User = z.strictObject({
   id: z.uuid(),
   email: z.string(),
@@ -69,10 +117,14 @@ export const User = z.strictObject({
   sign_in_notices: z.boolean(),
   username: z.string().nullable(),
   name: z.string().nullable(),
-  role: z.enum(['user', 'admin']),
+  role,
   created_at: time,
   updated_at: time,
 })
+
+/** What admins see of people. */
+export const UserForAdmins = User.extend({ disabled_at: time.nullable() })
+export const UserList = z.strictObject({ items: z.array(UserForAdmins), next_cursor: z.string().nullable() })
 
 export const Session = z.strictObject({
   id: z.uuid(),
@@ -87,6 +139,69 @@ export const Session = z.strictObject({
 })
 
 export const SessionList = z.strictObject({ items: z.array(Session), next_cursor: z.string().nullable() })
+
+const happening = {
+  id: z.uuid(),
+  at: time,
+  event: z.enum(eventNames),
+  session_id: z.uuid().nullable(),
+  detail: z
+    .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(z.string()).readonly()]))
+    .readonly(),
+}
+
+const settingValue = z.union([z.int(), z.boolean()])
+
+/** Any of the settings by its name; what each takes is asked of the settings themselves, all faults at once. */
+export const SettingsBody = z
+  .record(z.string(), z.unknown())
+  .refine((body) => Object.keys(body).length > 0, 'must name what is to be changed')
+
+export const Setting = z.strictObject({
+  name: z.enum(settingNames),
+  type: z.enum(['integer', 'boolean']),
+  value: settingValue,
+  start_value: settingValue,
+  bounds: z.strictObject({ min: z.int(), max: z.int() }).nullable(),
+  meaning: z.string(),
+  changed_at: time.nullable(),
+  changed_by: z.uuid().nullable(),
+})
+export const SettingList = z.strictObject({ items: z.array(Setting), next_cursor: z.null() })
+
+export const ClientBody = z.strictObject({ name: text })
+export const ClientParams = z.object({ id: z.uuid() })
+export const ServiceClient = z.strictObject({
+  id: z.uuid(),
+  name: z.string(),
+  created_at: time,
+  created_by: z.uuid().nullable(),
+  last_used_at: time.nullable(),
+  revoked_at: time.nullable(),
+})
+export const ServiceClientWithSecret = ServiceClient.extend({ secret: z.string() })
+export const ServiceClientList = z.strictObject({ items: z.array(ServiceClient), next_cursor: z.null() })
+
+export const AuditEvent = z.strictObject({
+  ...happening,
+  user_id: z.uuid().nullable(),
+  actor: z.strictObject({
+    kind: z.enum(actorKinds),
+    id: z.uuid().nullable(),
+    ip: z.string().nullable(),
+    user_agent: z.string().nullable(),
+  }),
+})
+export const AuditList = z.strictObject({ items: z.array(AuditEvent), next_cursor: z.string().nullable() })
+
+/** What people are told of their own events: not which admin it was, nor from where. */
+export const Activity = z.strictObject({
+  ...happening,
+  by: z.enum(['you', 'stranger', 'admin', 'operator', 'service']),
+  ip: z.string().nullable(),
+  user_agent: z.string().nullable(),
+})
+export const ActivityList = z.strictObject({ items: z.array(Activity), next_cursor: z.string().nullable() })
 
 export const TokenResponse = z.strictObject({
   access_token: z.uuid(),

@@ -11,11 +11,12 @@ const requestTimeoutMs = 30_000
 /** Longer than the idle time-out of common load balancers (60 s), so that it is they who close first. */
 const keepAliveTimeoutMs = 65_000
 const headersMaxBytes = 32 * 1024
-const drainMs = 8_000
+const drainMaxMs = 8_000
 
 export interface Listener {
   url: string
-  close(): Promise<void>
+  /** Lets requests in flight finish for so long, 8 seconds unless told, and cuts what has not ended by then. */
+  close(drainMaxMs?: number): Promise<void>
 }
 
 /** Listens for HTTP; slow and oversized requests are cut off with a problem. */
@@ -43,14 +44,14 @@ export async function listen(app: Koa, { host, port }: { host: string; port: num
   })
   const { address, family, port: taken } = server.address() as AddressInfo
   const name = address === '::' || address === '0.0.0.0' ? 'localhost' : family === 'IPv6' ? `[${address}]` : address
-  return { url: `http://${name}:${taken}`, close: () => drain(server) }
+  return { url: `http://${name}:${taken}`, close: (maxMs = drainMaxMs) => drain(server, maxMs) }
 }
 
 /** Stops accepting, lets requests in flight finish, and cuts what has not ended by then. */
-async function drain(server: Server): Promise<void> {
+async function drain(server: Server, maxMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   const idle = setInterval(() => server.closeIdleConnections(), 50)
-  const deadline = setTimeout(() => server.closeAllConnections(), drainMs)
+  const deadline = setTimeout(() => server.closeAllConnections(), maxMs)
   await closed
   clearInterval(idle)
   clearTimeout(deadline)

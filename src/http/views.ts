@@ -1,5 +1,8 @@
 import type { z } from 'zod'
 import type { Person, SignedIn } from '../accounts/index.ts'
+import type { ServiceClient } from '../clients/index.ts'
+import type { AuditRecord } from '../audit/index.ts'
+import type { SettingRecord } from '../settings/index.ts'
 import type { Session } from '../sessions/index.ts'
 import type * as schemas from './schemas.ts'
 
@@ -22,6 +25,11 @@ export function userView(person: Person): z.input<typeof schemas.User> {
   }
 }
 
+/** What admins see of somebody. */
+export function userForAdmins(person: Person): z.input<typeof schemas.UserForAdmins> {
+  return { ...userView(person), disabled_at: person.disabledAt?.toISOString() ?? null }
+}
+
 export function sessionView(session: Session, currentId: string): z.input<typeof schemas.Session> {
   return {
     id: session.id,
@@ -33,6 +41,64 @@ export function sessionView(session: Session, currentId: string): z.input<typeof
     last_seen_at: time(session.lastSeenAt),
     idle_expires_at: time(session.idleExpiresAt),
     expires_at: time(session.expiresAt),
+  }
+}
+
+function happeningView({ id, at, event, sessionId, detail }: AuditRecord) {
+  return { id, at: at.toISOString(), event, session_id: sessionId, detail }
+}
+
+export function serviceClientView({
+  id,
+  name,
+  createdAt,
+  createdBy,
+  lastUsedAt,
+  revokedAt,
+}: ServiceClient): z.input<typeof schemas.ServiceClient> {
+  return {
+    id,
+    name,
+    created_at: createdAt.toISOString(),
+    created_by: createdBy,
+    last_used_at: lastUsedAt?.toISOString() ?? null,
+    revoked_at: revokedAt?.toISOString() ?? null,
+  }
+}
+
+export function settingView({
+  startValue,
+  changedAt,
+  changedBy,
+  ...setting
+}: SettingRecord): z.input<typeof schemas.Setting> {
+  return {
+    ...setting,
+    start_value: startValue,
+    changed_at: changedAt?.toISOString() ?? null,
+    changed_by: changedBy,
+  }
+}
+
+export function auditView(record: AuditRecord): z.input<typeof schemas.AuditEvent> {
+  const { kind, id, address, userAgent } = record.actor
+  return {
+    ...happeningView(record),
+    user_id: record.userId,
+    actor: { kind, id, ip: address, user_agent: userAgent },
+  }
+}
+
+/** An event as the person it is about is told of it. */
+export function activityView(record: AuditRecord, userId: string): z.input<typeof schemas.Activity> {
+  const { kind, id, address, userAgent } = record.actor
+  const by = id === userId || kind === 'person' ? 'you' : kind
+  const isShown = by === 'you' || by === 'stranger'
+  return {
+    ...happeningView(record),
+    by,
+    ip: isShown ? address : null,
+    user_agent: isShown ? userAgent : null,
   }
 }
 

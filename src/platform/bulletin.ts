@@ -37,33 +37,46 @@ export function createBulletin({ url, timeoutMs, log }: { url: string; timeoutMs
       keepAlive: true,
     })
     const due = new Set<string>()
+    let failure: { reason: unknown } | undefined
+    let giveUp: (reason: unknown) => void = () => {}
     let wake = () => {}
-    let stop = () => {}
-    const broken = new Promise<never>((_, reject) => {
-      stop = () => reject(new Error('stopping'))
-      client.once('error', reject)
-      client.once('end', () => reject(new Error('the connection ended')))
-      signal.addEventListener('abort', stop)
-    })
-    broken.catch(() => undefined)
+    const fail = (reason: unknown) => {
+      failure ??= { reason }
+      giveUp(reason)
+    }
+    const stop = () => fail(new Error('stopping'))
+    /** Waits while the connection holds. A race with one promise for all turns would keep something of each for life. */
+    const unlessBroken = <T>(answer: Promise<T>) =>
+      new Promise<T>((resolve, reject) => {
+        giveUp = reject
+        if (failure) reject(failure.reason)
+        answer.then(resolve, reject)
+      })
+    client.once('error', fail)
+    client.once('end', () => fail(new Error('the connection ended')))
+    signal.addEventListener('abort', stop)
     client.on('notification', ({ channel }) => {
       due.add(channel)
       wake()
     })
     try {
-      await Promise.race([client.connect(), broken])
+      await unlessBroken(client.connect())
       for (const channel of readers.keys()) await client.query(`listen ${client.escapeIdentifier(channel)}`)
       for (;;) {
         for (const channel of readers.keys()) due.add(channel)
         do {
           const channels = [...due]
           due.clear()
-          await Promise.race([Promise.all(channels.map((channel) => readers.get(channel)!())), broken])
+          await unlessBroken(Promise.all(channels.map((channel) => readers.get(channel)!())))
           if (due.size > 0) continue
           told = undefined
           upToDate()
-          const announced = new Promise<void>((resolve) => (wake = resolve))
-          await Promise.race([announced, broken, delay(rereadMs, undefined, { ref: false })])
+          let timer: NodeJS.Timeout | undefined
+          const announced = new Promise<void>((resolve) => {
+            wake = resolve
+            timer = setTimeout(resolve, rereadMs).unref()
+          })
+          await unlessBroken(announced).finally(() => clearTimeout(timer))
         } while (due.size > 0)
         await client.query('select 1')
       }

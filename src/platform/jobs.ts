@@ -31,7 +31,7 @@ const stopTimeoutMs = 5000
  * It never ends by itself: when PostgreSQL is away it tries again every second until it is back.
  *
  * @param schedule which tasks to run by the clock, by a cron pattern in UTC: once each time, however many workers there
- *   are, and at the start if the time came less than an hour before it
+ *   are, and at the start if the time came less than an hour before it; one that still waits to be tried again is replaced
  */
 export function startJobs({
   url,
@@ -78,7 +78,12 @@ export function startJobs({
         concurrency,
         taskList,
         parsedCronItems: parseCronItems(
-          schedule.map((item) => ({ ...item, identifier: item.task, options: { backfillPeriod: missedForMs } })),
+          schedule.map(({ task, match }) => ({
+            task,
+            match,
+            identifier: task,
+            options: { backfillPeriod: missedForMs, jobKey: task },
+          })),
         ),
         pollInterval: pollMs,
         noHandleSignals: true,

@@ -25,10 +25,15 @@ export const logEvents = {
     level: 'info',
     meaning: 'An address that has an account was registered again; its owner gets a mail.',
   },
+  'account.created': { level: 'warn', meaning: 'An admin or operator created an account.' },
   'account.disabled': { level: 'warn', meaning: 'An account was disabled; all its sessions ended.' },
   'account.enabled': { level: 'warn', meaning: 'An account was enabled again.' },
   'account.role_changed': { level: 'warn', meaning: 'Somebody was given another role.' },
-  'account.deleted': { level: 'info', meaning: 'Somebody deleted their account.' },
+  'account.deleted': { level: 'info', meaning: 'An account was deleted, by its owner or by an admin.' },
+  'password.reset_requested': {
+    level: 'info',
+    meaning: 'A link to reset a password was asked for; `user_id` where there is such an account.',
+  },
   'password.changed': { level: 'info', meaning: 'Somebody changed their password; their other sessions ended.' },
   'password.reset': { level: 'info', meaning: 'Somebody reset their password; all their sessions ended.' },
   'password.rehashed': {
@@ -61,7 +66,7 @@ export const logEvents = {
     level: 'error',
     meaning: 'Redis did not take the news of `count` ended sessions into the stream `revocations`; they have ended.',
   },
-  'sessions.ended': { level: 'info', meaning: 'Several sessions of one person ended; `count` and `reason`.' },
+  'sessions.ended': { level: 'info', meaning: 'Sessions of one person ended all at once; `count` and `reason`.' },
   'mail.sent': { level: 'info', meaning: 'The mail server took a mail.' },
   'mail.retried': {
     level: 'warn',

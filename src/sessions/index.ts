@@ -1,4 +1,4 @@
-import { v4 } from 'uuid'
+import { v4, validate } from 'uuid'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import { fromRedis, type Redis } from '../platform/redis.ts'
@@ -29,6 +29,9 @@ import { digestOfToken, mintPair, packPair, unpackPair, type TokenPair } from '.
 export type { Card, Client, EndReason, Lives, Session } from './session.ts'
 export type { OpenSession } from './survey.ts'
 export type { TokenPair } from './token.ts'
+
+/** How many keys Redis looks at in one step of reading them all. */
+const seekStep = 1000
 
 /** What an access token opens, or why it opens nothing. `unknown` is all that a stranger is told. */
 export type AccessCheck =
@@ -169,7 +172,7 @@ export function createSessions({
     deviceName: string | null
   }): Promise<Opened> {
     const now = clock.now()
-    const { idleMs, absoluteMs, reuseWindowMs, perUserMax } = lives()
+    const { idleMs, idleLapsedTo, absoluteMs, absoluteLapsedTo, reuseWindowMs, perUserMax } = lives()
     const pair = mintPair()
     const expiresAt = now + absoluteMs
     const session: Session = {
@@ -195,6 +198,8 @@ export function createSessions({
         absoluteMs + reuseWindowMs,
         idleMs,
         absoluteMs,
+        idleLapsedTo,
+        absoluteLapsedTo,
       ),
     )
     const gone: Removed[] = []
@@ -397,6 +402,32 @@ export function createSessions({
     return held && lapseOf(held.session, today, clock.now()) === null ? inForce(held.session, today) : null
   }
 
+  /**
+   * Where a token of either kind leads, live or not; null when Redis does not know it. For operators: it is no use of the
+   * session.
+   */
+  async function locate(token: string): Promise<{ userId: string; sessionId: string } | null> {
+    const tokenDigest = digestOfToken(token)
+    if (!tokenDigest) return null
+    const [access, refreshed] = [keys.access(tokenDigest), keys.refresh(tokenDigest)]
+    return parsePointer(await fromRedis(redis.get(access))) ?? parsePointer(await fromRedis(redis.get(refreshed)))
+  }
+
+  /** Finds an open session by its id alone. It reads all keys of Redis, in small steps: for operators, not for requests. */
+  async function seek(sessionId: string): Promise<Session | null> {
+    if (!validate(sessionId)) return null
+    const pattern = `${keys.sessionsStart.replaceAll(/[\\*?[\]]/g, String.raw`\$&`)}*`
+    let cursor = '0'
+    do {
+      const [next, found] = await fromRedis(redis.scan(cursor, 'MATCH', pattern, 'COUNT', seekStep, 'TYPE', 'hash'))
+      cursor = next
+      const held = await Promise.all(found.map((key) => fromRedis(redis.hexists(key, sessionId))))
+      const owner = found.find((_, i) => held[i] === 1)
+      if (owner) return find(owner.slice(keys.sessionsStart.length, -1), sessionId)
+    } while (cursor !== '0')
+    return null
+  }
+
   async function hold(userId: string, sessionId: string): Promise<Held | null> {
     if (sessionId === 'user') return null
     const json = await fromRedis(redis.hget(keys.sessions(userId), sessionId))
@@ -529,6 +560,8 @@ export function createSessions({
     endAll,
     list,
     find,
+    locate,
+    seek,
     rename,
     putCard,
     reasonOf,

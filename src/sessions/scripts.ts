@@ -53,17 +53,23 @@ return found
  * KEYS  1 sessions:{<user>}
  * ARGV  1 now   2 cap   3 session id   4 session JSON   5 card JSON   6 life of the key (ms)
  *       7 idle life (ms)   8 absolute life (ms); where they are shorter than what is stored, they count
+ *       9 up to when what was refreshed is idle for good   10 up to when what was created has expired for good
  * Reply three values a session that was removed: id, reason, JSON
  */
 const open = `${putCard}
 local key, now, cap = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 local idle_life, absolute_life = tonumber(ARGV[7]), tonumber(ARGV[8])
+local idle_lapsed_to, absolute_lapsed_to = tonumber(ARGV[9]), tonumber(ARGV[10])
 local removed, open = {}, {}
 local function is_whole(session)
   for _, name in ipairs({ 'created_at', 'refreshed_at', 'expires_at', 'idle_expires_at' }) do
     if type(session[name]) ~= 'number' then return false end
   end
   return true
+end
+local function end_of_life(began_at, life, lapsed_to)
+  if began_at > lapsed_to then return began_at + life end
+  return began_at
 end
 local function remove(id, reason, json)
   redis.call('HDEL', key, id)
@@ -76,9 +82,9 @@ for i = 1, #held, 2 do
     local ok, session = pcall(cjson.decode, json)
     if not ok or type(session) ~= 'table' or not is_whole(session) then
       remove(id, 'revoked', json)
-    elseif now >= math.min(session.expires_at, session.created_at + absolute_life) then
+    elseif now >= math.min(session.expires_at, end_of_life(session.created_at, absolute_life, absolute_lapsed_to)) then
       remove(id, 'expired', json)
-    elseif now >= math.min(session.idle_expires_at, session.refreshed_at + idle_life) then
+    elseif now >= math.min(session.idle_expires_at, end_of_life(session.refreshed_at, idle_life, idle_lapsed_to)) then
       remove(id, 'idle', json)
     else
       open[#open + 1] = { id = id, json = json, seen = tonumber(session.last_seen_at) or 0 }

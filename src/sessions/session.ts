@@ -64,23 +64,33 @@ export interface Lives {
   graceMs: number
   reuseWindowMs: number
   perUserMax: number
+  /**
+   * Up to when, in milliseconds since the epoch, whatever was issued has lapsed under a life that held before: it stays
+   * dead, however long today's is.
+   */
+  accessLapsedTo: number
+  idleLapsedTo: number
+  absoluteLapsedTo: number
+  graceLapsedTo: number
 }
 
 /**
  * A session with the times that count: each the stored one, or what today's lives make of it, whichever is earlier.
  *
  * So a life that was shortened ends open sessions too (CVE-2025-11429), and one that was made longer moves nothing that
- * is stored. What is stored stays as it is: a life that was shortened by mistake can be put back. Most of the time
- * nothing was shortened; then it is the same object, since every token check comes here.
+ * is stored, nor revives what a shorter one has ended. Most of the time nothing was shortened; then it is the same
+ * object, since every token check comes here.
  */
-export function inForce(session: Session, { accessMs, idleMs, absoluteMs, graceMs }: Lives): Session {
+export function inForce(session: Session, lives: Lives): Session {
   const { createdAt, refreshedAt, access, previous } = session
-  const expiresAt = Math.min(session.expiresAt, createdAt + absoluteMs)
-  const idleExpiresAt = Math.min(session.idleExpiresAt, refreshedAt + idleMs, expiresAt)
-  const accessExpiresAt = Math.min(access.expiresAt, refreshedAt + accessMs, idleExpiresAt)
-  const graceEndsAt = previous && Math.min(previous.graceEndsAt, refreshedAt + graceMs)
+  const { accessMs, accessLapsedTo, idleMs, idleLapsedTo, absoluteMs, absoluteLapsedTo, graceMs, graceLapsedTo } = lives
+  const expiresAt = Math.min(session.expiresAt, endOfLife(createdAt, absoluteMs, absoluteLapsedTo))
+  const idleExpiresAt = Math.min(session.idleExpiresAt, endOfLife(refreshedAt, idleMs, idleLapsedTo), expiresAt)
+  const accessExpiresAt = Math.min(access.expiresAt, endOfLife(refreshedAt, accessMs, accessLapsedTo), idleExpiresAt)
+  const graceEndsAt = previous && Math.min(previous.graceEndsAt, endOfLife(refreshedAt, graceMs, graceLapsedTo))
   const previousExpiresAt =
-    previous && Math.min(previous.accessExpiresAt, previous.accessIssuedAt + accessMs, graceEndsAt!)
+    previous &&
+    Math.min(previous.accessExpiresAt, endOfLife(previous.accessIssuedAt, accessMs, accessLapsedTo), graceEndsAt!)
   if (
     expiresAt === session.expiresAt &&
     idleExpiresAt === session.idleExpiresAt &&
@@ -96,6 +106,11 @@ export function inForce(session: Session, { accessMs, idleMs, absoluteMs, graceM
     access: { ...access, expiresAt: accessExpiresAt },
     previous: previous && { ...previous, graceEndsAt: graceEndsAt!, accessExpiresAt: previousExpiresAt! },
   }
+}
+
+/** When a life ends that began at a time; one that a shorter life has ended counts as if it had never lasted. */
+function endOfLife(beganAt: number, lifeMs: number, lapsedTo: number): number {
+  return beganAt > lapsedTo ? beganAt + lifeMs : beganAt
 }
 
 /** With when the token was issued and when it expires. */

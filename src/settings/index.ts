@@ -13,6 +13,7 @@ import {
   type Settings,
   type SettingValue,
 } from './definitions.ts'
+import { isLifeName, lapsedTo, lifeNames, nothingLapsed, type Lapsed, type LifeName } from './lives.ts'
 
 export {
   demandOf,
@@ -23,6 +24,7 @@ export {
   type Settings,
   type SettingValue,
 } from './definitions.ts'
+export { type Lapsed } from './lives.ts'
 
 /** A setting with what holds now, and what is to be known for changing it. */
 export interface SettingRecord {
@@ -55,15 +57,27 @@ interface SettingRow {
   changed_by: string | null
 }
 
-interface UsableRow extends SettingRow {
-  name: SettingName
-  value: SettingValue
+/** Of a setting that is a life. */
+interface LifeRow {
+  name: LifeName
+  /** What holds where nothing was stored, as the service that started last has it. */
+  start_seconds: number
+  lapsed_to: Date
 }
+
+/** What is stored of one setting; all of a table is null where that has no row. */
+type Row = { name: string } & (Omit<SettingRow, 'name'> | Record<keyof Omit<SettingRow, 'name'>, null>) &
+  (Omit<LifeRow, 'name'> | Record<keyof Omit<LifeRow, 'name'>, null>)
+
+type UsableRow = Row & { name: SettingName; value: SettingValue; changed_at: Date }
 
 /**
  * The settings: start values from the environment, and what was changed while the service runs, in PostgreSQL.
  *
  * Each process keeps a copy, so that asking costs nothing; the bulletin has it read again when somebody changes one.
+ *
+ * A life that is changed leaves behind up to when the one before had ended things, in the transaction of the change; so
+ * what has lapsed once stays dead under any later life.
  *
  * @param startValues what holds for a setting that was never changed
  * @param record writes a change down in its transaction, with who made it
@@ -81,7 +95,7 @@ export function createSettings<By extends { id: string | null }>({
   log: Log
   record: (trx: Knex, change: SettingChange, by: By) => Promise<void>
 }) {
-  let inForce: Settings = startValues
+  let inForce: { settings: Settings; lapsed: Lapsed } = { settings: startValues, lapsed: nothingLapsed }
   let readingsBegun = 0
   let newestShown = 0
   let ignored = new Set<string>()
@@ -93,18 +107,21 @@ export function createSettings<By extends { id: string | null }>({
    */
   async function read(): Promise<Map<SettingName, UsableRow>> {
     const reading = ++readingsBegun
-    const rows = await fromPostgres(knex<SettingRow>('settings').select())
+    const rows = await fromPostgres(storedRows(knex))
     const usable = usableRows(rows)
     if (reading > newestShown) {
       newestShown = reading
-      inForce = { ...startValues, ...Object.fromEntries([...usable].map(([name, { value }]) => [name, value])) }
-      tellIgnored(rows.filter(({ name }) => !usable.has(name as SettingName)))
+      inForce = {
+        settings: { ...startValues, ...Object.fromEntries([...usable].map(([name, { value }]) => [name, value])) },
+        lapsed: { ...nothingLapsed, ...Object.fromEntries(rows.map((row) => [row.name, lapsedOf(row)])) },
+      }
+      tellIgnored(rows.filter(({ name, changed_at }) => changed_at && !usable.has(name as SettingName)))
     }
     return usable
   }
 
   /** Logs each stored value that is not used, once. */
-  function tellIgnored(rows: SettingRow[]): void {
+  function tellIgnored(rows: Row[]): void {
     const known = ignored
     ignored = new Set(rows.map(({ name, value }) => JSON.stringify([name, value])))
     for (const { name, value } of rows)
@@ -113,7 +130,12 @@ export function createSettings<By extends { id: string | null }>({
 
   /** What holds now, as far as this process knows. Asks nobody; to be asked anew for each use. */
   function current(): Settings {
-    return inForce
+    return inForce.settings
+  }
+
+  /** What the lives of before have ended for good; read together with {@link current}, so the two always agree. */
+  function lapsed(): Lapsed {
+    return inForce.lapsed
   }
 
   /** Reads the settings anew, when somebody has changed one. @throws AppError `unavailable` */
@@ -154,15 +176,19 @@ export function createSettings<By extends { id: string | null }>({
     const asked = checked(changes)
     await fromPostgres(
       knex.transaction(async (trx) => {
-        await trx.raw('lock table settings in share row exclusive mode')
-        const rows = await trx<SettingRow>('settings').select()
+        const rows = await lockedRows(trx)
         const before = usableRows(rows)
         let isChanged = false
         for (const [name, to] of asked) {
+          const row = rows.find((stored) => stored.name === name)
           const from = before.get(name)?.value ?? null
-          const isSo = to === null ? !rows.some((row) => row.name === name) : from === to
+          const isSo = to === null ? !row?.changed_at : from === to
           if (isSo) continue
           await write(trx, name, to, by.id)
+          if (isLifeName(name)) {
+            const startSeconds = row?.start_seconds ?? startValues[name]
+            await keepLapsed(trx, name, row, { startSeconds, until: (from as number | null) ?? startSeconds })
+          }
           await record(trx, { name, from, to }, by)
           isChanged = true
         }
@@ -182,12 +208,63 @@ export function createSettings<By extends { id: string | null }>({
         .merge()
   }
 
-  return { current, reread, list, change }
+  /**
+   * Notes with what start values this service begins, before it goes by them.
+   *
+   * A start value that is another than the last time is a change of a life as well, unless a stored one holds.
+   *
+   * @throws AppError `unavailable` when PostgreSQL does not answer
+   */
+  async function noteStartValues(): Promise<void> {
+    await fromPostgres(
+      knex.transaction(async (trx) => {
+        const rows = await lockedRows(trx)
+        const stored = usableRows(rows)
+        const changed = lifeNames.filter(
+          (name) => rows.find((row) => row.name === name)?.start_seconds !== startValues[name],
+        )
+        for (const name of changed) {
+          const row = rows.find((one) => one.name === name)
+          const until = stored.has(name) ? null : (row?.start_seconds ?? null)
+          await keepLapsed(trx, name, row, { startSeconds: startValues[name], until })
+        }
+        if (changed.length > 0) await announce(trx, 'settings')
+      }),
+    )
+  }
+
+  /** Keeps what a life has ended that held until now; null: it still holds, or none has held. */
+  async function keepLapsed(
+    trx: Knex,
+    name: LifeName,
+    row: Row | undefined,
+    { startSeconds, until }: { startSeconds: number; until: number | null },
+  ): Promise<void> {
+    const before = row ? lapsedOf(row) : 0
+    const lapsed_to = new Date(until === null ? before : lapsedTo(before, until, clock.now()))
+    await trx<LifeRow>('lives').insert({ name, start_seconds: startSeconds, lapsed_to }).onConflict('name').merge()
+  }
+
+  return { current, lapsed, reread, list, change, noteStartValues }
 }
 
+/** All that is stored, of one instant. */
+async function storedRows(knex: Knex): Promise<Row[]> {
+  const { rows } = await knex.raw<{ rows: Row[] }>('select * from settings full join lives using (name)')
+  return rows
+}
+
+/** Makes changes take turns: each finds what the one before has left, also where there was no row yet. */
+async function lockedRows(trx: Knex): Promise<Row[]> {
+  await trx.raw('lock table settings in share row exclusive mode')
+  return storedRows(trx)
+}
+
+const lapsedOf = (row: Row) => row.lapsed_to?.getTime() ?? 0
+
 /** The rows that this version can use, by the name of their setting. */
-function usableRows(rows: SettingRow[]): Map<SettingName, UsableRow> {
-  const isUsable = (row: SettingRow): row is UsableRow => isSettingName(row.name) && isValueOf(row.name, row.value)
+function usableRows(rows: Row[]): Map<SettingName, UsableRow> {
+  const isUsable = (row: Row): row is UsableRow => isSettingName(row.name) && isValueOf(row.name, row.value)
   return new Map(rows.filter(isUsable).map((row) => [row.name, row]))
 }
 

@@ -36,7 +36,7 @@ describe('latchkey', function () {
     for (const words of [['migrate'], ['prune']]) {
       const { code, out, errors } = await latchkey(words, away)
       expect({ code, out }, words.join(' ')).to.deep.equal({ code: 3, out: '' })
-      expect(errors).to.match(/^PostgreSQL does not answer[^\n]+\n$/)
+      expect(errors).to.match(/^PostgreSQL or Redis does not answer[^\n]+\n$/)
     }
   })
 })
@@ -214,7 +214,7 @@ describe('latchkey mail', function () {
   it('says so when PostgreSQL is away, or the environment is not usable', async () => {
     const away = await latchkey(['mail', 'list'], { DATABASE_URL: 'postgres://127.0.0.1:1/none' })
     expect(away.code).to.equal(3)
-    expect(away.errors).to.match(/^PostgreSQL does not answer/)
+    expect(away.errors).to.match(/^PostgreSQL or Redis does not answer/)
 
     const unusable = await latchkey(['mail', 'list'], { DATABASE_URL: '' })
     expect(unusable.code).to.equal(1)
@@ -372,7 +372,7 @@ describe('latchkey settings', function () {
     for (const words of [['list'], ['get', 'sign_in_notices'], ['set', 'sign_in_notices', 'true']]) {
       const { code, out, errors } = await latchkey(['settings', ...words], away)
       expect({ code, out }).to.deep.equal({ code: 3, out: '' })
-      expect(errors).to.match(/^PostgreSQL does not answer/)
+      expect(errors).to.match(/^PostgreSQL or Redis does not answer/)
     }
   })
 })

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { consequences, type AccountEvent } from '../../src/accounts/consequences.ts'
+import { firstAdmin } from '../support/admins.ts'
 import { expectProblem, type Answer, type ApiClient, type Tokens } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { readMails, subjects, tokenIn } from '../support/mailbox.ts'
@@ -33,6 +34,7 @@ describe('what ends what', function () {
   let service: TestService
   let capped: TestService
   let client: ApiClient
+  let admin: Someone
   before(async () => {
     smtp = await startSmtp()
     postgres = await ownPostgres()
@@ -42,6 +44,7 @@ describe('what ends what', function () {
     capped = await startService({ ...env, SETTING_SESSIONS_PER_USER_MAX: '2' }, { clock: service.clock })
     for (const { client: asked } of [service, capped])
       await eventually(async () => expect((await asked.get('/health/ready')).status).to.equal(200), 20_000)
+    admin = await firstAdmin(client, { DATABASE_URL: postgres.url })
   })
   after(async () => {
     await service.close()
@@ -50,15 +53,13 @@ describe('what ends what', function () {
     await postgres.discard()
   })
 
+  const asAdmin = () => ({ token: admin.tokens.access_token })
   const reset = (token: string) =>
     client.post('/v1/auth/reset-password', { body: { token, new_password: 'a quite different sentence' } })
   const verify = (token: string) => client.post('/v1/auth/verify-email', { body: { token } })
 
   /** How each event is made to happen; what is returned are the tokens of this session, where they are not those it had. */
-  const doors: Record<
-    Exclude<AccountEvent, 'disable' | 'role-change'>,
-    (scene: Scene) => Promise<{ became?: Tokens; newPair?: Tokens } | void>
-  > = {
+  const doors: Record<AccountEvent, (scene: Scene) => Promise<{ became?: Tokens; newPair?: Tokens } | void>> = {
     async logout({ someone: { tokens } }) {
       expect((await client.logout(tokens.access_token)).status).to.equal(204)
     },
@@ -72,6 +73,18 @@ describe('what ends what', function () {
     async 'revoke-others'({ someone: { tokens } }) {
       const answer = await client.post('/v1/sessions/revoke-others', { token: tokens.access_token })
       expect(answer.body).to.deep.equal({ revoked: 1 })
+    },
+    async 'revoke-all'({ someone: { id } }) {
+      const answer = await client.call('DELETE', `/v1/admin/users/${id}/sessions`, asAdmin())
+      expect(answer.body).to.deep.equal({ revoked: 2 })
+    },
+    async disable({ someone: { id } }) {
+      const answer = await client.post(`/v1/admin/users/${id}/disable`, asAdmin())
+      expect(answer.body.disabled_at).to.be.a('string')
+    },
+    async 'role-change'({ someone: { id } }) {
+      const answer = await client.call('PATCH', `/v1/admin/users/${id}`, { ...asAdmin(), body: { role: 'admin' } })
+      expect(answer.body.role).to.equal('admin')
     },
     async 'new-tokens'({ someone: { tokens } }) {
       const answer = await client.post('/v1/auth/tokens', { token: tokens.access_token })
@@ -160,7 +173,7 @@ describe('what ends what', function () {
     'password-changed': /password .* was changed/,
     'password-reset': /password .* was reset/,
     'email-changed': /e-mail address .* was changed/,
-    'refresh-token-reused': /session .* was ended for safety/,
+    'refresh-token-reused': /^You were signed out of a device at .* for safety$/,
   }
 
   for (const event of Object.keys(doors) as (keyof typeof doors)[]) {

@@ -13,6 +13,7 @@ import { settingDefinitions, type SettingName } from '../../src/settings/index.t
 import {
   blocksOf,
   differenceFromShown,
+  documents,
   openShell,
   readDocument,
   stepsOf,
@@ -31,6 +32,7 @@ import { connectRedis, contentOf, databaseUrl, keyPrefix, operatorsRedis, withDa
  * last, and `sql`. Blocks marked `console` (npm start, npm test, production, development) are not.
  */
 
+const root = path.resolve(import.meta.dirname, '../..')
 const readme = readDocument('README.md')
 const shells = ['bash', 'sh', 'zsh'].filter((name) => spawnSync(name, ['-c', ':']).status === 0)
 
@@ -124,6 +126,34 @@ for (const name of shells) {
   })
 }
 
+for (const place of documents().filter((name) => name.startsWith(`docs${path.sep}`)))
+  for (const name of shells) {
+    const steps = stepsOf(readDocument(place))
+    if (steps.length === 0) continue
+    describe(`the commands of ${place}, pasted into ${name}`, function () {
+      this.timeout(60_000)
+      let machine: Machine
+      before(async () => {
+        machine = await aFreshMachine(name, path.basename(place, '.md'))
+      })
+      after(() => machine.close())
+
+      for (const { script, line, shown } of steps)
+        it(`print what is shown, line ${line}: ${script.split('\n')[0]}`, async () => {
+          const { exitCode, said } = await machine.shell.paste(script)
+
+          const difference = differenceFromShown(said, shown)
+          if (difference !== null) expect.fail(difference)
+          expect(exitCode).to.equal(0)
+        })
+
+      it('show nothing that no command has printed', () => {
+        const blocks = blocksOf(readDocument(place)).filter(({ language }) => ['json', 'text'].includes(language))
+        expect(steps.filter((step) => step.shown)).to.have.length(blocks.length)
+      })
+    })
+  }
+
 describe('what the README says of sessions', () => {
   let service: TestService
   let client: ApiClient
@@ -213,15 +243,15 @@ interface Machine {
  * A machine on which somebody has just typed `npm start`: to the shell the service is at 127.0.0.1:3000, its Redis in
  * `.data/` and its mails in `.data/mail/`, wherever they really are.
  */
-async function aFreshMachine(shellName: string): Promise<Machine> {
+async function aFreshMachine(shellName: string, label = 'readme'): Promise<Machine> {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), 'latchkey-readme-'))
-  const state = path.join(stateDir(`test-${process.pid}`), `readme-${shellName}`)
+  const state = path.join(stateDir(`test-${process.pid}`), `${label}-${shellName}`)
   const bin = path.dirname(await provide('curl'))
   await provide('redis-cli')
   const store: Service = await startRedis({ dir: state, ephemeral: true })
   const socket = store.url.slice('unix:'.length)
 
-  const databaseName = `latchkey_readme_${process.pid}_${shellName}`
+  const databaseName = `latchkey_${label}_${process.pid}_${shellName}`
   const admin = knexModule({ client: 'pg', connection: databaseUrl(), pool: { min: 0, max: 1 } })
   await admin.raw('create database ??', [databaseName])
   const ownDatabase = withDatabase(databaseUrl(), databaseName)
@@ -232,6 +262,8 @@ async function aFreshMachine(shellName: string): Promise<Machine> {
   )
   await eventually(async () => expect((await service.client.get('/health/ready')).status).to.equal(200))
 
+  fs.symlinkSync(path.join(root, 'src'), path.join(home, 'src'))
+  fs.writeFileSync(path.join(home, '.data/env'), `DATABASE_URL='${ownDatabase}'\nREDIS_URL='${store.url}'\n`)
   fs.symlinkSync(bin, path.join(home, '.data/bin'))
   fs.symlinkSync(socket, path.join(home, '.data/redis.sock'))
   const { port } = new URL(service.url)

@@ -33,7 +33,7 @@ describe('the API over HTTP', () => {
   describe('the access token', () => {
     it('is asked for by every route that needs one, bare when none came', async () => {
       for (const { method, path, auth } of routes) {
-        if (auth !== 'bearer') continue
+        if (auth !== 'bearer' && auth !== 'admin') continue
         const answer = await service.client.call(aMethod(method), aPath(path))
         expectProblem(answer, 401, 'authentication-required')
         expect(answer.headers.get('www-authenticate'), path).to.equal('Bearer')
@@ -42,7 +42,7 @@ describe('the API over HTTP', () => {
 
     it('is refused by every route when it is unknown, with invalid_token', async () => {
       for (const { method, path, auth } of routes) {
-        if (auth !== 'bearer') continue
+        if (auth !== 'bearer' && auth !== 'admin') continue
         const answer = await service.client.call(aMethod(method), aPath(path), {
           token: randomUUID(),
         })
@@ -152,6 +152,23 @@ describe('the API over HTTP', () => {
       expectProblem(plain, 415, 'unsupported-media-type')
       expect((await service.client.me(token)).status).to.equal(200)
       expect((await service.client.post('/v1/auth/logout-all', { token, body: {} })).status).to.equal(200)
+    })
+
+    it('is none when it comes in chunks and ends without a byte, whatever its type; else it needs one', async () => {
+      const { tokens } = await aPerson(service.client)
+      const statuses = (type: string, chunks: string) =>
+        statusesOf(
+          service.url,
+          `POST /v1/sessions/revoke-others HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${tokens.access_token}\r\n` +
+            `${type}Transfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n` +
+            'GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+        )
+
+      for (const type of ['', 'Content-Type: application/json\r\n', 'Content-Type: text/plain\r\n'])
+        expect(await statuses(type, ''), type).to.deep.equal([200, 200])
+      expect(await statuses('Content-Type: application/json\r\n', '2\r\n{}\r\n')).to.deep.equal([200, 200])
+      for (const type of ['', 'Content-Type: text/plain\r\n'])
+        expect(await statuses(type, '2\r\n{}\r\n'), type).to.deep.equal([415, 200])
     })
 
     it('is told what is wrong with each member, and where, as it was written', async () => {

@@ -5,6 +5,7 @@ import { metricDefinitions } from '../../src/metrics/index.ts'
 import { expectProblem } from '../support/client.ts'
 import { readDocument } from '../support/documentation.ts'
 import { eventually } from '../support/eventually.ts'
+import { readMails } from '../support/mailbox.ts'
 import { growth, metricNames, scrape } from '../support/metrics.ts'
 import { ownPostgres, ownRedis, type OwnPostgres, type OwnRedis } from '../support/own-stores.ts'
 import { aPerson, aSession, password, uniqueEmail } from '../support/people.ts'
@@ -84,6 +85,21 @@ describe('the internal listener', () => {
 
     expect(await answers(stopped.opsUrl!)).to.equal(null)
   })
+
+  it('closes within ten seconds, with clients at both listeners that never come to an end', async () => {
+    const stopped = await startService({ OPS_PORT: '0' })
+    for (const url of [stopped.url, stopped.opsUrl!]) {
+      const slow = net.connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined)
+      await once(slow, 'connect')
+      slow.write('GET /health/live HTTP/1.1\r\nHost')
+    }
+    for (const url of [stopped.url, stopped.opsUrl!]) await fetch(`${url}/health/live`)
+
+    const startedAt = performance.now()
+    await stopped.close()
+
+    expect(performance.now() - startedAt).to.be.lessThan(10_000)
+  }).timeout(20_000)
 })
 
 describe('the metrics', () => {
@@ -198,6 +214,36 @@ describe('the metrics', () => {
       'latchkey_sessions_ended_total{reason="logged-out"}': 1,
       'latchkey_sessions_ended_total{reason="revoked"}': 1,
       'latchkey_sessions_ended_total{reason="logged-out-everywhere"}': 2,
+    })
+  })
+
+  it('count endings that follow from a new password or from deleting the account', async () => {
+    const { client } = service
+    const someone = await aPerson(client)
+    const here = await aSession(client, someone)
+    const next = 'a quite different sentence'
+    const resetToken = await readMails(smtp).aResetToken(client, someone)
+    const toReset = await aPerson(client)
+    const resetTokenOfOther = await readMails(smtp).aResetToken(client, toReset)
+    const reset = (token: string) => client.post('/v1/auth/reset-password', { body: { token, new_password: next } })
+
+    const change = await grown('latchkey_sessions_ended_total', async () => {
+      const token = here.access_token
+      const changed = await client.post('/v1/me/password', {
+        token,
+        body: { current_password: password, new_password: next },
+      })
+      expect(changed.status).to.equal(200)
+      expectProblem(await reset(resetToken), 400, 'invalid-reset-token')
+      expect((await reset(resetTokenOfOther)).status).to.equal(204)
+      const { access_token } = changed.body as { access_token: string }
+      await client.call('DELETE', '/v1/me', { token: access_token, body: { current_password: next } })
+    })
+
+    expect(change).to.deep.equal({
+      'latchkey_sessions_ended_total{reason="password-changed"}': 1,
+      'latchkey_sessions_ended_total{reason="password-reset"}': 1,
+      'latchkey_sessions_ended_total{reason="revoked"}': 1,
     })
   })
 

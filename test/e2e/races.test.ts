@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import type { Tokens } from '../support/client.ts'
 import { aPerson, aSession, password, uniqueEmail } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
+import { ownDatabase } from '../support/stores.ts'
 import { volley, type Shot } from '../support/volley.ts'
 
 describe('at one instant, over two instances', () => {
@@ -48,7 +49,9 @@ describe('at one instant, over two instances', () => {
     })
 
   it('refreshes without a grace window leave at most one live pair, and reuse ends it', async () => {
-    const strict = await startService({ SETTING_REFRESH_GRACE_SECONDS: '0' })
+    const database = await ownDatabase()
+    const strict = await startService({ DATABASE_URL: database.url, SETTING_REFRESH_GRACE_SECONDS: '0' })
+    await strict.migrated
     const { tokens } = await aPerson(strict.client)
 
     const hits = await volley(
@@ -64,6 +67,7 @@ describe('at one instant, over two instances', () => {
     expect(hits.filter(({ status }) => status === 401).length).to.equal(15)
     expect((await strict.client.me(won[0]!.body.access_token)).body.reason).to.equal('reused')
     await strict.close()
+    await database.drop()
   })
 
   it('refreshes under a logout-all leave nothing alive', async function () {

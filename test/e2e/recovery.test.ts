@@ -48,6 +48,20 @@ describe('passwords and addresses', function () {
     (await client.login({ email: someone.email, password: with_ })).status
 
   describe('a forgotten password', () => {
+    it('is told to the log when the link is asked for, with the account if there is one and never the address', async () => {
+      const someone = await aPerson(client)
+      const nobody = uniqueEmail()
+      const before = service.logged.length
+
+      await forgot(someone.email)
+      await forgot(nobody)
+
+      const since = service.logged.slice(before)
+      const asked = since.filter(({ event }) => event === 'password.reset_requested')
+      expect(asked.map(({ user_id }) => user_id)).to.deep.equal([someone.id, undefined])
+      for (const address of [someone.email, nobody]) expect(JSON.stringify(since)).to.not.include(address)
+    })
+
     it('is replaced by the link in the mail, which ends every session and logs nobody in', async () => {
       const someone = await aPerson(client)
       const other = await aSession(client, someone)

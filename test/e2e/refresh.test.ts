@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { expectProblem } from '../support/client.ts'
 import { aPerson, aSession } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
+import { ownDatabase } from '../support/stores.ts'
 
 describe('a refresh', () => {
   let service: TestService
@@ -92,13 +93,16 @@ describe('a refresh', () => {
     })
 
     it('is reuse where the grace is 0', async () => {
-      const strict = await startService({ SETTING_REFRESH_GRACE_SECONDS: '0' })
+      const database = await ownDatabase()
+      const strict = await startService({ DATABASE_URL: database.url, SETTING_REFRESH_GRACE_SECONDS: '0' })
+      await strict.migrated
       const { tokens } = await aPerson(strict.client)
       await strict.client.refresh(tokens.refresh_token)
 
       expectProblem(await strict.client.me(tokens.access_token), 401, 'invalid-token', 'expired')
       expectProblem(await strict.client.refresh(tokens.refresh_token), 401, 'invalid-refresh-token', 'reused')
       await strict.close()
+      await database.drop()
     })
   })
 

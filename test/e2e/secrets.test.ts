@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { digest } from '../../src/platform/digest.ts'
+import { aServiceClient, basicOf, latchkey } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
 import { connectPostgres, ownPostgres, ownRedis, type OwnPostgres, type OwnRedis } from '../support/own-stores.ts'
 import { uniqueEmail } from '../support/people.ts'
@@ -93,6 +94,49 @@ const flows: Record<string, (run: Run) => Promise<void>> = {
       body: { current_password: fresh, new_password: last },
     })
     await run.ask('DELETE', '/v1/me', { token: changed.body.access_token, body: { current_password: last } })
+  },
+
+  async 'looking after people, settings and services as an admin'(run) {
+    const admin = await aPerson(run)
+    const stores = { DATABASE_URL: run.postgres.url, REDIS_URL: run.redis.url }
+    const made = await latchkey(['users', 'role', admin.email, 'admin'], stores)
+    expect(made.code, made.errors).to.equal(0)
+    const token = admin.access
+    const email = uniqueEmail()
+    const { id } = (await run.ask('POST', '/v1/admin/users', { token, body: { email, name: 'Ada' } })).body
+    const password = aPassword()
+    const link = { token: await run.tokenMailedTo(email), new_password: password }
+    await run.ask('POST', '/v1/auth/reset-password', { body: link })
+    const { access_token } = (await run.ask('POST', '/v1/auth/login', { body: { email, password } })).body
+    await run.ask('GET', `/v1/admin/users?query=${email}`, { token })
+    await run.ask('GET', '/v1/admin/users', { token: access_token })
+    await run.ask('PATCH', `/v1/admin/users/${id}`, { token, body: { password, role: access_token } })
+    await run.ask('POST', `/v1/admin/users/${id}/disable`, { token })
+    await run.ask('PATCH', '/v1/admin/settings', { token, body: { refresh_grace_seconds: password } })
+    await run.ask('GET', `/v1/admin/audit?user=${id}`, { token })
+    await run.ask('GET', '/v1/me/activity', { token })
+  },
+
+  async 'asking about tokens as a service, rightly and wrongly'(run) {
+    const { access, refresh } = await aPerson(run)
+    const stores = { DATABASE_URL: run.postgres.url, REDIS_URL: run.redis.url }
+    const { id, secret, authorization } = await aServiceClient(stores)
+    run.known.secrets.add(secret)
+    const other = randomUUID()
+    run.known.secrets.add(other)
+    const type = { 'content-type': 'application/x-www-form-urlencoded' }
+    const introspect = (headers: Record<string, string>, body: string) =>
+      run.ask('POST', '/oauth/introspect', { headers: { ...type, ...headers }, body })
+    await eventually(async () =>
+      expect((await introspect({ authorization }, `token=${access}`)).body.active).to.equal(true),
+    )
+    await introspect({ authorization: basicOf(id, other) }, `token=${access}`)
+    await introspect({ authorization: `Basic ${secret}` }, `token=${access}`)
+    await introspect({ authorization }, `token=${access}&token=${refresh}`)
+    await introspect({ authorization }, `${secret}=${access}&token=`)
+    await run.ask('GET', '/forward-auth', { token: access })
+    await run.ask('GET', `/forward-auth/${access}?token=${refresh}`, { token: access })
+    await run.ask('POST', '/oauth/revoke', { headers: type, body: `token=${refresh}&token_type_hint=${secret}` })
   },
 
   async 'putting secrets where they do not belong'(run) {
@@ -195,7 +239,14 @@ describe('the secrets of a run', function () {
     expect(smtp.received.length).to.be.greaterThan(10)
     for (const event of ['login.failed', 'session.refresh_reused', 'password.reset', 'request.done', 'store.failed'])
       expect(heaps.log).to.include(event)
-    for (const table of ['public.users', 'public.mails', 'graphile_worker._private_jobs', 'public.session_endings'])
+    for (const table of [
+      'public.users',
+      'public.mails',
+      'graphile_worker._private_jobs',
+      'public.session_endings',
+      'public.audit_events',
+      'public.service_clients',
+    ])
       expect(heaps.database).to.include(table)
     for (const key of ['sessions:', 'access:', 'refresh:', 'ended:']) expect(heaps.redis).to.include(keyPrefix + key)
   })

@@ -178,3 +178,86 @@ describe('a setting that is changed while instances run', function () {
     await unset('access_token_ttl_seconds')
   })
 })
+
+describe('a life that is shortened and put back while instances run', function () {
+  this.timeout(60_000)
+  /** Behind the clock of the command line, until the tests have passed the hour. */
+  const clock = movableClock(Date.now() - 3_600_000)
+  let database: Awaited<ReturnType<typeof ownDatabase>>
+  let instances: TestService[]
+  before(async () => {
+    database = await ownDatabase()
+    instances = [await anInstance(), await anInstance()]
+  })
+  after(async () => {
+    await Promise.all(instances.map((instance) => instance.close()))
+    await database.drop()
+  })
+
+  async function anInstance(env: Record<string, string> = {}): Promise<TestService> {
+    const service = await startService({ DATABASE_URL: database.url, ...env }, { clock })
+    await service.migrated
+    return service
+  }
+
+  async function settings(...words: string[]): Promise<void> {
+    const { code, errors } = await latchkey(['settings', ...words], { DATABASE_URL: database.url })
+    expect(code, errors).to.equal(0)
+  }
+
+  const everywhere = (expectation: (instance: TestService) => Promise<unknown>) =>
+    Promise.all(instances.map((instance) => eventually(() => expectation(instance), promisedMs)))
+
+  it('revives neither sessions nor tokens that had lapsed, on no instance, and leaves the others as they are', async () => {
+    const [{ client }] = instances as [TestService, TestService]
+    const person = await aPerson(client)
+    const lapsing = await aSession(client, person)
+    clock.pass({ minutes: 58 })
+    const stale = (await client.refresh(person.tokens.refresh_token)).body as Tokens
+    clock.pass({ minutes: 2 })
+    const fresh = await aSession(client, person)
+
+    for (const [name, shorter] of [
+      ['access_token_ttl_seconds', 60],
+      ['session_idle_ttl_seconds', 1800],
+    ] as const) {
+      await settings('set', name, String(shorter))
+      await everywhere(async ({ client: at }) => {
+        expectProblem(await at.me(stale.access_token), 401, 'invalid-token', 'expired')
+      })
+    }
+    await settings('unset', 'access_token_ttl_seconds')
+    await settings('unset', 'session_idle_ttl_seconds')
+
+    const late = await anInstance()
+    await everywhere(async ({ client: at }) => {
+      expect((await aPerson(at)).tokens.expires_in).to.equal(900)
+    })
+    for (const { client: at } of [...instances, late]) {
+      expectProblem(await at.me(stale.access_token), 401, 'invalid-token', 'expired')
+      expectProblem(await at.me(lapsing.access_token), 401, 'invalid-token', 'idle')
+      expectProblem(await at.refresh(lapsing.refresh_token), 401, 'invalid-refresh-token', 'expired')
+      expect((await at.me(fresh.access_token)).status).to.equal(200)
+      const { items } = (await at.sessions(fresh.access_token)).body as { items: Tokens['session'][] }
+      expect(items.map(({ id }) => id)).to.have.members([person.tokens.session.id, fresh.session.id])
+    }
+    await late.close()
+    expect((await client.refresh(stale.refresh_token)).status).to.equal(200)
+  })
+
+  it('revives nothing either when it is the start value that is longer after a restart', async () => {
+    const short = await anInstance({ SETTING_ACCESS_TOKEN_TTL_SECONDS: '60' })
+    const person = await aPerson(short.client)
+    const stored = await aPerson((instances as [TestService])[0].client)
+    clock.pass({ seconds: 60 })
+    for (const { tokens } of [person, stored])
+      expectProblem(await short.client.me(tokens.access_token), 401, 'invalid-token', 'expired')
+    await short.close()
+
+    const restarted = await anInstance()
+
+    for (const { tokens } of [person, stored])
+      expectProblem(await restarted.client.me(tokens.access_token), 401, 'invalid-token', 'expired')
+    await restarted.close()
+  })
+})

@@ -4,7 +4,7 @@ import type { Accounts, Caller, Passwords } from '../../src/accounts/index.ts'
 import { AppError } from '../../src/errors.ts'
 import type { Log } from '../../src/platform/log.ts'
 import { createSessions, type Sessions } from '../../src/sessions/index.ts'
-import { client, createGate, lives, openAccounts, refusalOf, type AccountsRoom } from '../support/accounts.ts'
+import { client, createGate, lives, openAccounts, operator, refusalOf, type AccountsRoom } from '../support/accounts.ts'
 import { password, uniqueEmail } from '../support/people.ts'
 import { keyPrefix } from '../support/stores.ts'
 
@@ -71,6 +71,32 @@ describe('a login whose password check is still running', () => {
 
     expect(await refusalAfterwards(login)).to.include({ code: 'invalid-credentials' })
     expect((await room.sessions.list(person.id)).map(({ id }) => id)).to.deep.equal([caller.sessionId])
+  })
+})
+
+describe('a login that was let in', () => {
+  it('is answered, and has no session, when the account is deleted before it is written down', async () => {
+    const room = await openAccounts()
+    const { person } = await room.aPerson()
+    const gate = createGate()
+    const audit: typeof room.audit = {
+      ...room.audit,
+      async record(trx, ...entries) {
+        if (entries[0]?.event === 'login.succeeded') await gate.pass()
+        await room.audit.record(trx, ...entries)
+      },
+    }
+    const login = room.logIn(person.email, undefined, room.accountsWith({ audit }))
+    await gate.arrived
+    await room.accounts.administration.remove(person.id, operator)
+    gate.open()
+
+    const { pair } = await login
+
+    expect(await room.sessions.check(pair.accessToken)).to.include({ kind: 'ended', reason: 'revoked' })
+    expect(await room.knex('known_devices').where({ user_id: person.id })).to.deep.equal([])
+    expect(await room.knex('mails').where({ user_id: person.id, kind: 'new-device' })).to.deep.equal([])
+    await room.close()
   })
 })
 

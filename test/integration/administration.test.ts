@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { consequences } from '../../src/accounts/consequences.ts'
 import type { SignedIn } from '../../src/accounts/index.ts'
+import type { Actor } from '../../src/audit/index.ts'
+import type { Knex } from '../../src/platform/postgres.ts'
 import type { Sessions } from '../../src/sessions/index.ts'
 import { client, createGate, openAccounts, operator, refusalOf, type AccountsRoom } from '../support/accounts.ts'
 import { eventually } from '../support/eventually.ts'
-import { ownPostgres, ownRedis, type OwnPostgres, type OwnRedis } from '../support/own-stores.ts'
+import { connectPostgres, ownPostgres, ownRedis, type OwnPostgres, type OwnRedis } from '../support/own-stores.ts'
 import { password } from '../support/people.ts'
-import { keyPrefix } from '../support/stores.ts'
+import { databaseUrl, keyPrefix, withDatabase } from '../support/stores.ts'
 
 const halfAnHour = 1_800_000
 
@@ -33,8 +35,8 @@ describe('administration', () => {
     (await room.knex('mails').where({ user_id: person.id }).whereNot({ kind: 'verify-email' })).map(({ kind }) => kind)
 
   const doors = {
-    disable: ({ person }: SignedIn) => room.accounts.disable(person.id, operator),
-    'role-change': ({ person }: SignedIn) => room.accounts.changeRole(person.id, 'admin', operator),
+    disable: ({ person }: SignedIn) => room.accounts.administration.disable(person.id, operator),
+    'role-change': ({ person }: SignedIn) => room.accounts.administration.edit(person.id, { role: 'admin' }, operator),
   }
   for (const [event, happen] of Object.entries(doors)) {
     const { thisSession, otherSessions, oneTimeTokens, notice, reason } = consequences[event as keyof typeof doors]
@@ -82,6 +84,23 @@ describe('administration', () => {
   }
 
   describe('a disabled account', () => {
+    it('has its sessions told to the log as ended, once, with how many there were', async () => {
+      const logged: unknown[] = []
+      const accounts = room.accountsWith({ log: (event, fields) => logged.push({ event, ...fields }) })
+      const someone = await room.aPerson()
+      await secondSession(someone)
+      const user_id = someone.person.id
+
+      await accounts.administration.disable(user_id, operator)
+      await accounts.administration.disable(user_id, operator)
+
+      expect(logged).to.deep.equal([
+        { event: 'sessions.ended', user_id, count: 2, reason: 'disabled' },
+        { event: 'account.disabled', user_id },
+        { event: 'account.disabled', user_id },
+      ])
+    })
+
     it('is not logged in to by a password check that was running meanwhile, also when it is enabled again by then', async () => {
       for (const isEnabled of [false, true]) {
         const someone = await room.aPerson()
@@ -98,8 +117,8 @@ describe('administration', () => {
         })
         const login = room.logIn(someone.person.email, password, slow)
         await gate.arrived
-        await room.accounts.disable(someone.person.id, operator)
-        if (isEnabled) await room.accounts.enable(someone.person.id, operator)
+        await room.accounts.administration.disable(someone.person.id, operator)
+        if (isEnabled) await room.accounts.administration.enable(someone.person.id, operator)
         gate.open()
 
         expect(await refusalOf(login)).to.include({ code: 'invalid-credentials' })
@@ -122,7 +141,7 @@ describe('administration', () => {
       })
       const login = room.logIn(someone.person.email, password, slow)
       await gate.arrived
-      await room.accounts.disable(someone.person.id, operator)
+      await room.accounts.administration.disable(someone.person.id, operator)
       gate.open()
 
       expect(await refusalOf(login)).to.include({ code: 'invalid-credentials' })
@@ -145,7 +164,7 @@ describe('administration', () => {
         },
       })
 
-      await watched.disable(someone.person.id, operator)
+      await watched.administration.disable(someone.person.id, operator)
 
       expect(await room.sessions.check(opened[0]!.pair.accessToken)).to.include({ kind: 'ended', reason: 'disabled' })
       expect(await openSessionsOf(someone)).to.deep.equal([])
@@ -161,7 +180,7 @@ describe('administration', () => {
       const slow = room.accountsWith({ sessions: { ...room.sessions, refresh } })
       const refreshed = slow.refresh(someone.pair.refreshToken, client)
       await gate.arrived
-      await room.accounts.disable(someone.person.id, operator)
+      await room.accounts.administration.disable(someone.person.id, operator)
       gate.open()
 
       expect(await refusalOf(refreshed)).to.include({ code: 'invalid-refresh-token', reason: 'ended' })
@@ -174,7 +193,7 @@ describe('administration', () => {
         const outcomes = await Promise.allSettled([
           room.accounts.refresh(someone.pair.refreshToken, client),
           secondSession(someone),
-          room.accounts.disable(someone.person.id, operator),
+          room.accounts.administration.disable(someone.person.id, operator),
           room.accounts.refresh(someone.pair.refreshToken, client),
           secondSession(someone),
         ])
@@ -195,10 +214,10 @@ describe('administration', () => {
       await room.accounts.change(caller, { email: `new-${email}`, currentPassword: password })
       const key = `${keyPrefix}sessions:{${someone.person.id}}`
       const asBefore = await room.redis.hgetall(key)
-      await room.accounts.disable(someone.person.id, operator)
+      await room.accounts.administration.disable(someone.person.id, operator)
       expect(await refusalOf(room.logIn(email))).to.include({ code: 'invalid-credentials' })
 
-      const enabled = await room.accounts.enable(someone.person.id, operator)
+      const enabled = await room.accounts.administration.enable(someone.person.id, operator)
 
       expect(enabled).to.include({ disabledAt: null, pendingEmail: null })
       expect(await openSessionsOf(someone)).to.deep.equal([])
@@ -212,10 +231,10 @@ describe('administration', () => {
 
     it('is disabled since the first time, and ends what is open each time', async () => {
       const { person } = await room.aPerson()
-      const first = await room.accounts.disable(person.id, operator)
+      const first = await room.accounts.administration.disable(person.id, operator)
       room.clock.pass({ minutes: 1 })
 
-      const second = await room.accounts.disable(person.id, operator)
+      const second = await room.accounts.administration.disable(person.id, operator)
 
       expect(second.disabledAt).to.deep.equal(first.disabledAt)
       expect(second.sessionEpoch).to.be.greaterThan(first.sessionEpoch)
@@ -235,7 +254,7 @@ describe('administration', () => {
         .refresh(someone.pair.refreshToken, client)
       await gate.arrived
 
-      const changed = await room.accounts.changeRole(someone.person.id, 'admin', operator)
+      const changed = await room.accounts.administration.edit(someone.person.id, { role: 'admin' }, operator)
 
       expect(changed.role).to.equal('admin')
       const roleNow = async (accessToken: string) => {
@@ -248,10 +267,134 @@ describe('administration', () => {
     })
   })
 
+  describe('the last admin', () => {
+    /** Admins in a database of their own: who is the last one depends on everybody. */
+    let own: AccountsRoom
+    let admins: SignedIn[]
+    let server: Knex
+    const name = `latchkey_admins_${process.pid}`
+    before(async () => {
+      server = connectPostgres(databaseUrl())
+      await server.raw('create database ??', [name])
+      own = await openAccounts({ postgres: withDatabase(databaseUrl(), name) })
+    })
+    after(async () => {
+      await own.close()
+      await server.raw('drop database ?? with (force)', [name])
+      await server.destroy()
+    })
+    beforeEach(async () => {
+      await own.knex('users').delete()
+      admins = [await own.aPerson(), await own.aPerson()]
+      for (const { person } of admins) await own.accounts.administration.edit(person.id, { role: 'admin' }, operator)
+    })
+
+    const by = ({ person: { id } }: SignedIn): Actor => ({ ...operator, kind: 'admin', id })
+    const whoActs = async () => own.knex('users').where({ role: 'admin', disabled_at: null }).pluck('id')
+    const ways = {
+      demoted: ({ person }: SignedIn, actor: Actor) =>
+        own.accounts.administration.edit(person.id, { role: 'user' }, actor),
+      disabled: ({ person }: SignedIn, actor: Actor) => own.accounts.administration.disable(person.id, actor),
+      deleted: ({ person }: SignedIn, actor: Actor) => own.accounts.administration.remove(person.id, actor),
+      'deleted by themselves': ({ person, session }: SignedIn) =>
+        own.accounts.remove({ userId: person.id, sessionId: session.id, client }, password),
+    }
+
+    for (const [way, happen] of Object.entries(ways))
+      it(`is not ${way}, and nothing has changed then`, async () => {
+        const [last, other] = admins as [SignedIn, SignedIn]
+        await own.accounts.administration.disable(other.person.id, operator)
+
+        for (const actor of [by(last), operator])
+          expect(await refusalOf(happen(last, actor))).to.include({ code: 'last-admin' })
+
+        expect(await whoActs()).to.deep.equal([last.person.id])
+        expect(await own.sessions.check(last.pair.accessToken)).to.include({ kind: 'live' })
+        await own.accounts.administration.enable(other.person.id, operator)
+        await happen(last, operator)
+        expect(await whoActs()).to.deep.equal([other.person.id])
+      })
+
+    it('is one of two who disable, demote or delete each other or themselves at one moment', async function () {
+      this.timeout(60_000)
+      const all = Object.values(ways)
+      for (let round = 0; round < 32; round++) {
+        if (round > 0) {
+          await own.knex('users').delete()
+          admins = [await own.aPerson(), await own.aPerson()]
+          for (const { person } of admins)
+            await own.accounts.administration.edit(person.id, { role: 'admin' }, operator)
+        }
+        const [one, two] = admins as [SignedIn, SignedIn]
+        const [first, second] = [all[round % 4]!, all[Math.floor(round / 4) % 4]!]
+
+        const outcomes = await Promise.allSettled([
+          first === ways['deleted by themselves'] ? first(one, operator) : first(two, by(one)),
+          second === ways['deleted by themselves'] ? second(two, operator) : second(one, by(two)),
+        ])
+
+        for (const outcome of outcomes)
+          if (outcome.status === 'rejected')
+            expect(outcome.reason.code, String(outcome.reason.cause)).to.be.oneOf([
+              'last-admin',
+              'forbidden',
+              'not-found',
+              'wrong-password',
+              'invalid-token',
+            ])
+        expect(await whoActs(), `round ${round}`).to.have.length(1)
+      }
+    })
+  })
+
+  it('lets admins who change each other at one moment wait, and none of them in vain', async () => {
+    const admins = [await room.aPerson(), await room.aPerson(), await room.aPerson(), await room.aPerson()]
+    for (const { person } of admins) await room.accounts.administration.edit(person.id, { role: 'admin' }, operator)
+
+    const changes = Array.from({ length: 40 }, (_, i) => {
+      const [one, other] = [admins[i % 4]!, admins[(i * 3 + 1) % 4]!]
+      const actor: Actor = { ...operator, kind: 'admin', id: one.person.id }
+      return room.accounts.administration.edit(other.person.id, { name: `Name ${i}` }, actor)
+    })
+
+    const refused = (await Promise.allSettled(changes)).filter(({ status }) => status === 'rejected')
+    expect(refused).to.deep.equal([])
+  })
+
+  it('does nothing for an admin who has ceased to be one since they were asked about', async () => {
+    const [someone, former] = [await room.aPerson(), await room.aPerson()]
+    const actor: Actor = { ...operator, kind: 'admin', id: former.person.id }
+    const { edit, remove, disable, enable, read } = room.accounts.administration
+    const before = await read(someone.person.id)
+
+    for (const attempt of [
+      () => edit(someone.person.id, { name: 'Ada' }, actor),
+      () => edit(former.person.id, { role: 'admin' }, actor),
+      () => remove(someone.person.id, actor),
+      () => disable(someone.person.id, actor),
+      () => enable(someone.person.id, actor),
+    ])
+      expect(await refusalOf(attempt())).to.include({ code: 'forbidden' })
+
+    expect(await read(someone.person.id)).to.deep.equal(before)
+    expect(await room.sessions.check(someone.pair.accessToken)).to.include({ kind: 'live' })
+  })
+
   it('finds nobody under an id that nobody has', async () => {
-    const { disable, enable, changeRole } = room.accounts
-    for (const attempt of [disable, enable, (id: string, by: typeof operator) => changeRole(id, 'admin', by)])
-      expect(await refusalOf(attempt(randomUUID(), operator))).to.include({ code: 'not-found' })
+    const { read, edit, remove, disable, enable, requestPasswordReset, sessions, endSessions, endSession } =
+      room.accounts.administration
+    for (const attempt of [
+      read,
+      (id: string) => edit(id, { role: 'admin' }, operator),
+      (id: string) => remove(id, operator),
+      (id: string) => disable(id, operator),
+      (id: string) => enable(id, operator),
+      (id: string) => requestPasswordReset(id, operator),
+      sessions,
+      (id: string) => endSessions(id, operator),
+      (id: string) => endSession(id, randomUUID(), operator),
+    ])
+      expect(await refusalOf(attempt(randomUUID()))).to.include({ code: 'not-found' })
   })
 })
 
@@ -277,7 +420,7 @@ describe('disabling an account with a store away', function () {
       const away = store === 'Redis' ? redis : postgres
       await away.kill()
 
-      const refused = await refusalOf(room.accounts.disable(someone.person.id, operator))
+      const refused = await refusalOf(room.accounts.administration.disable(someone.person.id, operator))
 
       expect(refused).to.include({ code: 'unavailable' })
       await away.start()
@@ -286,7 +429,7 @@ describe('disabling an account with a store away', function () {
       )
       const stored = await eventually(() => room.knex('users').where({ id: someone.person.id }).first())
       expect(stored).to.include({ disabled_at: null, session_epoch: 0 })
-      expect((await room.accounts.disable(someone.person.id, operator)).disabledAt).to.not.equal(null)
+      expect((await room.accounts.administration.disable(someone.person.id, operator)).disabledAt).to.not.equal(null)
       expect(await room.sessions.check(someone.pair.accessToken)).to.include({ kind: 'ended', reason: 'disabled' })
     })
 
@@ -303,9 +446,11 @@ describe('disabling an account with a store away', function () {
       },
     })
 
-    expect(await refusalOf(losing.disable(someone.person.id, operator))).to.include({ code: 'unavailable' })
+    expect(await refusalOf(losing.administration.disable(someone.person.id, operator))).to.include({
+      code: 'unavailable',
+    })
     await redis.start()
-    const disabled = await eventually(() => room.accounts.disable(someone.person.id, operator))
+    const disabled = await eventually(() => room.accounts.administration.disable(someone.person.id, operator))
     expect(disabled.disabledAt).to.not.equal(null)
     expect(await room.sessions.check(someone.pair.accessToken)).to.include({ kind: 'ended', reason: 'disabled' })
   })

@@ -52,7 +52,7 @@ describe('the audit trail of an account', () => {
 
   it('tells a login that failed, and why', async () => {
     await refusalOf(logIn('not the password'))
-    await room.accounts.disable(someone.person.id, operator)
+    await room.accounts.administration.disable(someone.person.id, operator)
     await refusalOf(logIn())
 
     expect((await trail()).map(brief)).to.deep.equal([
@@ -157,8 +157,8 @@ describe('the audit trail of an account', () => {
   })
 
   it('tells what others do to the account, and outlives it', async () => {
-    await room.accounts.changeRole(caller.userId, 'admin', operator)
-    await room.accounts.changeRole(caller.userId, 'user', operator)
+    await room.accounts.administration.edit(caller.userId, { role: 'admin' }, operator)
+    await room.accounts.administration.edit(caller.userId, { role: 'user' }, operator)
     await room.accounts.remove(caller, password)
 
     expect((await trail()).map(brief)).to.deep.equal([

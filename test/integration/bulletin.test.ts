@@ -1,3 +1,5 @@
+import v8 from 'node:v8'
+import vm from 'node:vm'
 import { expect } from 'chai'
 import { announce, createBulletin, type Bulletin } from '../../src/platform/bulletin.ts'
 import { eventually } from '../support/eventually.ts'
@@ -73,6 +75,24 @@ describe('the bulletin', () => {
     await eventually(() => expect(read).to.deep.equal({ settings: 2, clients: 2 }))
     await announce(writer, 'settings')
     await eventually(() => expect(read.settings).to.equal(3))
+  })
+
+  it('keeps nothing of the news it has had', async () => {
+    v8.setFlagsFromString('--expose-gc')
+    const collect = vm.runInNewContext('gc') as () => void
+    const hear = async (count: number) => {
+      for (const end = read.settings + count; read.settings < end;) {
+        await announce(writer, 'settings')
+        await new Promise(setImmediate)
+      }
+      collect()
+      return process.memoryUsage().heapUsed
+    }
+    const before = await hear(1000)
+
+    const perReading = ((await hear(5000)) - before) / 5000
+
+    expect(perReading).to.be.lessThan(200)
   })
 
   it('comes back by itself when the server does, also one that had stopped to answer', async () => {

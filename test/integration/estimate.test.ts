@@ -12,6 +12,10 @@ const lives = {
   graceMs: 30_000,
   reuseWindowMs: 24 * 60 * minute,
   perUserMax: 50,
+  accessLapsedTo: 0,
+  idleLapsedTo: 0,
+  absoluteLapsedTo: 0,
+  graceLapsedTo: 0,
 }
 const card: Card = { username: 'ada', email: 'ada@example.com', verified: false, role: 'user', updatedAt: 1 }
 const client = { address: '192.0.2.1', userAgent: 'test' }

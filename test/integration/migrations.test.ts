@@ -16,6 +16,7 @@ const names = [
   '0006_audit_events',
   '0007_settings',
   '0008_service_clients',
+  '0009_users_search',
 ]
 
 describe('migrations', () => {

@@ -197,7 +197,7 @@ describe('a link in a mail', () => {
   it('is asked for with the same work for everybody: a mail is queued, to nobody where none is wanted', async () => {
     const { person } = await room.aPerson()
     const disabled = await room.aPerson()
-    await room.accounts.disable(disabled.person.id, operator)
+    await room.accounts.administration.disable(disabled.person.id, operator)
     const stranger = uniqueEmail()
 
     for (const email of [person.email, disabled.person.email, stranger])

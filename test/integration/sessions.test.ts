@@ -22,6 +22,10 @@ const lives = {
   graceMs: 30_000,
   reuseWindowMs: 24 * 60 * minute,
   perUserMax: 50,
+  accessLapsedTo: 0,
+  idleLapsedTo: 0,
+  absoluteLapsedTo: 0,
+  graceLapsedTo: 0,
 }
 const cardAt = (updatedAt: number, username: string): Card => ({
   username,
@@ -290,7 +294,7 @@ describe('the sessions in Redis, when lives change while they are open', () => {
     expect(times((await sessions.replacePair(userId, id, by))!.session)).to.deep.equal([5, 21, 21])
   })
 
-  it('leave what is stored as it is, so that a life shortened by mistake can be put back', async () => {
+  it('leave what is stored as it is, so that what has not lapsed goes on when a life is put back', async () => {
     const { session, pair } = await open()
     const { userId, id } = session
     clock.pass({ minutes: 2 })
@@ -306,6 +310,28 @@ describe('the sessions in Redis, when lives change while they are open', () => {
       lastSeenAt: clock.now(),
       deviceName: 'laptop',
     })
+  })
+
+  it('revive none that a life of before has ended', async () => {
+    const { session, pair } = await open()
+    const { userId, id, createdAt } = session
+    clock.pass({ minutes: 1 })
+    const { session: younger } = await open(userId)
+
+    today = { ...lives, accessLapsedTo: createdAt }
+    expect(await sessions.check(pair.accessToken)).to.include({ kind: 'lapsed', reason: 'expired' })
+    expect((await sessions.present(pair.refreshToken)).kind).to.equal('usable')
+    for (const [life, reason] of [
+      ['idleLapsedTo', 'idle'],
+      ['absoluteLapsedTo', 'expired'],
+    ] as const) {
+      today = { ...lives, [life]: createdAt }
+      expect(await sessions.check(pair.accessToken)).to.include({ kind: 'lapsed', reason })
+      expect(await sessions.present(pair.refreshToken)).to.include({ kind: 'ended', reason })
+      expect(await sessions.list(userId)).to.deep.equal([younger])
+    }
+    const { removed } = await open(userId)
+    expect(removed).to.deep.equal([{ sessionId: id, reason: 'expired' }])
   })
 
   it('give none that is open a longer life than it began with', async () => {
@@ -342,16 +368,17 @@ describe('the sessions in Redis, when lives change while they are open', () => {
     const now = clock.now()
     const at = fc.integer({ min: -2, max: 2 }).map((minutes) => now + minutes * minute)
     const life = fc.integer({ min: 0, max: 4 }).map((minutes) => minutes * minute)
+    const someLives = fc.record({ idleMs: life, absoluteMs: life, idleLapsedTo: at, absoluteLapsedTo: at })
     const times = fc.record({ createdAt: at, refreshedAt: at, idleExpiresAt: at, expiresAt: at })
     await fc.assert(
-      fc.asyncProperty(fc.array(times, { minLength: 1, maxLength: 5 }), life, life, async (all, idleMs, absoluteMs) => {
+      fc.asyncProperty(fc.array(times, { minLength: 1, maxLength: 5 }), someLives, async (all, someOfToday) => {
         const userId = randomUUID()
         const stored = all.map((its) => ({ ...base, ...its, id: randomUUID(), userId }))
         await redis.hset(
           `${keyPrefix}sessions:{${userId}}`,
           Object.fromEntries(stored.map((session) => [session.id, encodeSession(session)])),
         )
-        today = { ...lives, idleMs, absoluteMs }
+        today = { ...lives, ...someOfToday }
 
         const { removed } = await open(userId)
 

@@ -57,6 +57,7 @@ describe('the settings', () => {
     recorded = []
     logged = []
     await knex('settings').del()
+    await knex('lives').del()
   })
 
   it('are what the environment says until somebody changes them', async () => {
@@ -213,6 +214,108 @@ describe('the settings', () => {
     expect(recorded).to.have.length(15)
     expect(recorded.map(({ from }) => from)).to.deep.equal([null, ...recorded.slice(0, -1).map(({ to }) => to)])
     expect(recorded.at(-1)!.to).to.equal(row!.value)
+  })
+
+  describe('that are lives', () => {
+    const life = 'access_token_ttl_seconds'
+    const ago = (seconds: number) => clock.now() - seconds * 1000
+    const lapsedIn = (settings: ReturnType<typeof aProcess>) => settings.lapsed()[life]
+
+    it('leave behind, for every process, up to when they had ended things, whatever they are changed to', async () => {
+      const [mine, other] = [aProcess(), aProcess()]
+      expect(lapsedIn(mine)).to.equal(0)
+
+      await mine.change({ [life]: 60 }, ada)
+      expect(lapsedIn(mine)).to.equal(ago(900))
+
+      clock.pass({ seconds: 30 })
+      await mine.change({ [life]: 1200 }, ada)
+      expect(lapsedIn(mine)).to.equal(ago(60))
+      const kept = lapsedIn(mine)
+
+      clock.pass({ seconds: 30 })
+      await mine.change({ [life]: null }, ada)
+      expect(lapsedIn(mine), 'the life of 1200 seconds had ended less').to.equal(kept)
+      expect(await knex('settings')).to.deep.equal([])
+      await other.reread()
+      expect(other.lapsed()).to.deep.equal(mine.lapsed())
+      expect(other.lapsed()).to.include({
+        session_idle_ttl_seconds: 0,
+        session_absolute_ttl_seconds: 0,
+        refresh_grace_seconds: 0,
+      })
+    })
+
+    it('leave it behind when they are unset, too, and when a start value follows another', async () => {
+      const settings = aProcess()
+      await settings.noteStartValues()
+      await settings.change({ [life]: 60 }, ada)
+      clock.pass({ seconds: 90 })
+      await settings.change({ [life]: null }, ada)
+      expect(lapsedIn(settings)).to.equal(ago(60))
+
+      clock.pass({ minutes: 30 })
+      const restarted = aProcess({ SETTING_ACCESS_TOKEN_TTL_SECONDS: '3600' })
+      await restarted.noteStartValues()
+      await restarted.reread()
+      expect(lapsedIn(restarted)).to.equal(ago(900))
+
+      const kept = lapsedIn(restarted)
+      clock.pass({ days: 1 })
+      await restarted.noteStartValues()
+      await restarted.reread()
+      expect(lapsedIn(restarted), 'the same start value is no change').to.equal(kept)
+    })
+
+    it('go by what is stored, and not by start values that do not hold', async () => {
+      const settings = aProcess()
+      await settings.noteStartValues()
+      await settings.change({ [life]: 3600 }, ada)
+      const kept = lapsedIn(settings)
+      clock.pass({ hours: 2 })
+
+      const restarted = aProcess({ SETTING_ACCESS_TOKEN_TTL_SECONDS: '60' })
+      await restarted.noteStartValues()
+      await restarted.reread()
+
+      expect(lapsedIn(restarted)).to.equal(kept)
+      await restarted.change({ [life]: null }, ada)
+      expect(lapsedIn(restarted)).to.equal(ago(3600))
+    })
+
+    it('are known by the start value of the services, whatever is in the environment of who changes them', async () => {
+      await aProcess({ SETTING_ACCESS_TOKEN_TTL_SECONDS: '3600' }).noteStartValues()
+
+      const atTheCommandLine = aProcess()
+      await atTheCommandLine.change({ [life]: 7200 }, operator)
+
+      expect(lapsedIn(atTheCommandLine)).to.equal(ago(3600))
+    })
+
+    it('are never read apart from what the life before has left', async () => {
+      const [mine, other] = [aProcess(), aProcess()]
+      const pairOf = (settings: ReturnType<typeof aProcess>) => `${settings.current()[life]} ${lapsedIn(settings)}`
+      const left = [pairOf(mine)]
+      const seen = new Set<string>()
+      const changing = new AbortController()
+      const reading = (async () => {
+        while (!changing.signal.aborted) {
+          await other.reread()
+          seen.add(pairOf(other))
+        }
+      })()
+
+      for (let seconds = 60; seconds < 100; seconds++) {
+        clock.pass({ minutes: 10 })
+        await mine.change({ [life]: seconds }, ada)
+        left.push(pairOf(mine))
+      }
+      changing.abort()
+      await reading
+
+      expect(seen.size).to.be.greaterThan(10)
+      expect(left).to.include.members([...seen])
+    })
   })
 
   describe('that every process follows', () => {

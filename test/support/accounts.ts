@@ -23,6 +23,10 @@ export const lives: Lives = {
   graceMs: 30_000,
   reuseWindowMs: hour,
   perUserMax: 50,
+  accessLapsedTo: 0,
+  idleLapsedTo: 0,
+  absoluteLapsedTo: 0,
+  graceLapsedTo: 0,
 }
 
 /** A client that tells nothing of itself. */

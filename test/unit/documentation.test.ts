@@ -246,9 +246,9 @@ describe('the documents', () => {
       expect(await format(text, { parser: 'yaml', singleQuote: true }), `${place}, line ${line}`).to.equal(`${text}\n`)
   })
 
-  it('have blocks to paste in the README only, where they are run', () => {
+  it('have blocks to paste in the README and the guides only, where they are run', () => {
     const elsewhere = documents()
-      .filter((place) => place !== 'README.md')
+      .filter((place) => place !== 'README.md' && !place.startsWith(`docs${path.sep}`))
       .filter((place) => blocksOf(readDocument(place)).some(({ language }) => language === 'sh'))
 
     expect(elsewhere, 'documents with sh blocks; commands that no test runs are marked console').to.deep.equal([])
@@ -284,12 +284,13 @@ const happenings: Record<AccountEvent, string> = {
   'logout-all': '`POST /v1/auth/logout-all`',
   'revoke-one': '`DELETE /v1/sessions/:id` of this session',
   'revoke-others': '`POST /v1/sessions/revoke-others`',
+  'revoke-all': '`DELETE /v1/admin/users/:user_id/sessions`',
   'new-tokens': '`POST /v1/auth/tokens`',
   'password-change': '`POST /v1/me/password`',
   'password-reset': '`POST /v1/auth/reset-password`',
   'email-change': 'A new e-mail address is confirmed',
   disable: 'The account is disabled',
-  delete: '`DELETE /v1/me`',
+  delete: 'The account is deleted',
   'role-change': 'The person gets another role',
   reuse: 'A spent refresh token is used again',
   cap: 'A login when there are 50 sessions already',
@@ -341,23 +342,28 @@ function membersOf(heading: string): string[] {
   return tableBelow(readme, heading).flatMap(([names]) => names!.split(', ').map((name) => name.replaceAll('`', '')))
 }
 
-function endpointRow({ method, path: at, auth, body, summary, replies, problems }: Route): string[] {
+function endpointRow({ method, path: at, auth, query, body, summary, replies, problems }: Route): string[] {
   const tokens = {
     none: '–',
     bearer: 'access',
     'optional-bearer': body ? 'access or refresh' : 'access',
+    admin: 'an admin’s',
     client: 'service client',
   }
-  const shape = (body as unknown as { shape: Record<string, { safeParse(value: unknown): { success: boolean } }> })
-    ?.shape
-  const members = Object.entries(shape ?? {}).map(([name, schema]) =>
-    code(schema.safeParse(undefined).success ? `${name}?` : name),
-  )
+  const membersIn = (schema: unknown) =>
+    Object.entries(
+      (schema as { shape: Record<string, { safeParse(value: unknown): { success: boolean } }> } | undefined)?.shape ??
+        {},
+    )
+  const members = [
+    ...membersIn(query).map(([name]) => code(`?${name}`)),
+    ...membersIn(body).map(([name, schema]) => code(schema.safeParse(undefined).success ? `${name}?` : name)),
+  ]
   const ours = problems.filter((problem) => auth === 'none' || problemKinds[problem].status !== 401)
   return [
     code(`${method.toUpperCase()} ${at}`),
     tokens[auth],
-    members.join(', ') || '–',
+    members.join(', ') || (body ? '[settings](#runtime-settings)' : '–'),
     summary,
     [...Object.keys(replies), ...ours.map(code)].join(', '),
   ]

@@ -127,6 +127,16 @@ describe('a check of a password', () => {
   const composed = 'caf\u00e9 au lait, s\u2019il vous pla\u00eet'
   const decomposed = composed.normalize('NFD')
 
+  it('gives an account that has none yet a hash like every other, which no password fits', async () => {
+    const [one, other] = [passwords.hashOfNobody(), passwords.hashOfNobody()]
+
+    expect(one).to.not.equal(other)
+    expect(passwords.isOutdated(one)).to.equal(false)
+    for (const text of ['', password, one]) expect(await passwords.verify(one, text), text).to.equal(false)
+    const { memoryKib: memoryCost, timeCost, parallelism } = cost
+    expect(argon2.needsRehash(one, { memoryCost, timeCost, parallelism })).to.equal(false)
+  })
+
   it('computes one hash, with an account and without one, from the first check on', async () => {
     const fresh = createPasswords(cost, { atOnce: 2, waitingMax: 50 })
     const hash = await passwords.hash(password)

@@ -15,6 +15,7 @@ import {
   type Lives,
   type Session,
 } from '../../src/sessions/session.ts'
+import { lapsedTo, lifeNames, nothingLapsed } from '../../src/settings/lives.ts'
 import { digestOfToken, mintPair, packPair, unpackPair } from '../../src/sessions/token.ts'
 
 const time = fc.integer({ min: 0, max: 4_102_444_800_000 })
@@ -76,6 +77,10 @@ const lives: fc.Arbitrary<Lives> = fc.record({
   graceMs: lifeMs,
   reuseWindowMs: lifeMs,
   perUserMax: fc.nat(),
+  accessLapsedTo: time,
+  idleLapsedTo: time,
+  absoluteLapsedTo: time,
+  graceLapsedTo: time,
 })
 /** Lives so long that only what is stored counts. */
 const endless: Lives = {
@@ -85,6 +90,10 @@ const endless: Lives = {
   graceMs: Infinity,
   reuseWindowMs: Infinity,
   perUserMax: 1,
+  accessLapsedTo: -1,
+  idleLapsedTo: -1,
+  absoluteLapsedTo: -1,
+  graceLapsedTo: -1,
 }
 
 describe('a token of a session', () => {
@@ -125,18 +134,21 @@ describe('a session under lives that have changed since', () => {
   it('ends at the earlier of what is stored and what the lives of today make of it', () => {
     fc.assert(
       fc.property(session, lives, (stored, today) => {
+        const { createdAt, refreshedAt } = stored
         const { expiresAt, idleExpiresAt, access, previous } = inForce(stored, today)
-        expect(expiresAt).to.equal(Math.min(stored.expiresAt, stored.createdAt + today.absoluteMs))
-        expect(idleExpiresAt).to.equal(Math.min(stored.idleExpiresAt, stored.refreshedAt + today.idleMs, expiresAt))
+        const endOf = (life: 'access' | 'idle' | 'absolute' | 'grace', beganAt: number) =>
+          beganAt <= today[`${life}LapsedTo`] ? beganAt : beganAt + today[`${life}Ms`]
+        expect(expiresAt).to.equal(Math.min(stored.expiresAt, endOf('absolute', createdAt)))
+        expect(idleExpiresAt).to.equal(Math.min(stored.idleExpiresAt, endOf('idle', refreshedAt), expiresAt))
         expect(access.expiresAt).to.equal(
-          Math.min(stored.access.expiresAt, stored.refreshedAt + today.accessMs, idleExpiresAt),
+          Math.min(stored.access.expiresAt, endOf('access', refreshedAt), idleExpiresAt),
         )
         expect(previous === null).to.equal(stored.previous === null)
         if (!previous || !stored.previous) return
-        const graceEndsAt = Math.min(stored.previous.graceEndsAt, stored.refreshedAt + today.graceMs)
+        const graceEndsAt = Math.min(stored.previous.graceEndsAt, endOf('grace', refreshedAt))
         expect(previous.graceEndsAt).to.equal(graceEndsAt)
         expect(previous.accessExpiresAt).to.equal(
-          Math.min(stored.previous.accessExpiresAt, stored.previous.accessIssuedAt + today.accessMs, graceEndsAt),
+          Math.min(stored.previous.accessExpiresAt, endOf('access', stored.previous.accessIssuedAt), graceEndsAt),
         )
       }),
     )
@@ -215,6 +227,120 @@ describe('a session under lives that have changed since', () => {
     expect(lapseOf(stored, { ...endless, idleMs: minute / 2 }, at)).to.equal('idle')
     expect(lapseOf(stored, { ...endless, absoluteMs: 10 * minute }, at)).to.equal('expired')
     expect(lapseOf(stored, endless, at)).to.equal(null)
+  })
+})
+
+describe('a session under lives that change again and again', () => {
+  const initial = {
+    access_token_ttl_seconds: 5,
+    session_idle_ttl_seconds: 8,
+    session_absolute_ttl_seconds: 12,
+    refresh_grace_seconds: 3,
+  }
+  const step = fc.record({
+    passMs: fc.integer({ min: 0, max: 40 }).map((tenths) => tenths * 100),
+    name: fc.constantFrom(...lifeNames),
+    seconds: fc.integer({ min: 0, max: 12 }),
+  })
+  const steps = fc.array(step, { maxLength: 6 })
+
+  /** The time with the lives that hold then. Each step lets time pass, and then changes a life as the settings do. */
+  function world() {
+    let now = 1_000_000
+    let seconds = { ...initial }
+    let lapsed = nothingLapsed
+    return {
+      now: () => now,
+      take: (next: { passMs: number; name: (typeof lifeNames)[number]; seconds: number }, look: () => void) => {
+        now += next.passMs
+        look()
+        lapsed = { ...lapsed, [next.name]: lapsedTo(lapsed[next.name], seconds[next.name], now) }
+        seconds = { ...seconds, [next.name]: next.seconds }
+        look()
+      },
+      lives: (): Lives => ({
+        accessMs: seconds.access_token_ttl_seconds * 1000,
+        idleMs: seconds.session_idle_ttl_seconds * 1000,
+        absoluteMs: seconds.session_absolute_ttl_seconds * 1000,
+        graceMs: seconds.refresh_grace_seconds * 1000,
+        reuseWindowMs: 60_000,
+        perUserMax: 1,
+        accessLapsedTo: lapsed.access_token_ttl_seconds,
+        idleLapsedTo: lapsed.session_idle_ttl_seconds,
+        absoluteLapsedTo: lapsed.session_absolute_ttl_seconds,
+        graceLapsedTo: lapsed.refresh_grace_seconds,
+      }),
+    }
+  }
+
+  /** A session that was opened and refreshed at two times, with the times that the lives of then gave it. */
+  function aSession(opened: { at: number; lives: Lives }, refreshed: { at: number; lives: Lives }): Session {
+    const expiresAt = opened.at + opened.lives.absoluteMs
+    const graceEndsAt = refreshed.at + refreshed.lives.graceMs
+    return {
+      id: 'id',
+      userId: 'user',
+      epoch: 0,
+      createdAt: opened.at,
+      refreshedAt: refreshed.at,
+      lastSeenAt: refreshed.at,
+      idleExpiresAt: Math.min(refreshed.at + refreshed.lives.idleMs, expiresAt),
+      expiresAt,
+      deviceName: null,
+      client: { address: null, userAgent: null },
+      access: { digest: 'access', expiresAt: refreshed.at + refreshed.lives.accessMs },
+      refreshDigest: 'refresh',
+      previous: {
+        accessDigest: 'old access',
+        accessIssuedAt: opened.at,
+        accessExpiresAt: Math.min(opened.at + opened.lives.accessMs, graceEndsAt),
+        refreshDigest: 'old refresh',
+        graceEndsAt,
+        replay: 'sealed',
+      },
+    }
+  }
+
+  it('never leaves dead: what has lapsed once stays so, be it the session, a token or a retry', () => {
+    fc.assert(
+      fc.property(steps, steps, steps, (before, between, after) => {
+        const { now, take, lives: today } = world()
+        for (const one of before) take(one, () => undefined)
+        const opened = { at: now(), lives: today() }
+        for (const one of between) take(one, () => undefined)
+        const held = aSession(opened, { at: now(), lives: today() })
+        const dead = new Set<string>()
+        const look = () => {
+          const alive = {
+            session: lapseOf(held, today(), now()) === null,
+            access: judgeAccess(held, 'access', today(), now()).kind === 'live',
+            'old access': judgeAccess(held, 'old access', today(), now()).kind === 'live',
+            retry: judgeRefresh(held, 'old refresh', today(), now()).kind === 'replay',
+          }
+          for (const [what, isAlive] of Object.entries(alive))
+            if (!isAlive) dead.add(what)
+            else expect([...dead], what).to.not.include(what)
+        }
+        look()
+        for (const one of after) take(one, look)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  it('goes on where it had not lapsed when the life was put back', () => {
+    const { now, take, lives: today } = world()
+    const held = aSession({ at: now(), lives: today() }, { at: now(), lives: today() })
+    const ignore = () => undefined
+    take({ passMs: 1999, name: 'access_token_ttl_seconds', seconds: 2 }, ignore)
+    take({ passMs: 0, name: 'access_token_ttl_seconds', seconds: 5 }, ignore)
+
+    expect(inForce(held, today())).to.equal(held)
+
+    take({ passMs: 0, name: 'access_token_ttl_seconds', seconds: 2 }, ignore)
+    take({ passMs: 1, name: 'access_token_ttl_seconds', seconds: 5 }, ignore)
+    expect(judgeAccess(held, 'access', today(), now()).kind).to.equal('dead')
+    expect(lapseOf(held, today(), now())).to.equal(null)
   })
 })
 

@@ -1,4 +1,5 @@
 import type { Route } from '../route.ts'
+import * as admin from './admin.ts'
 import * as auth from './auth.ts'
 import * as gateways from './gateways.ts'
 import * as me from './me.ts'
@@ -22,6 +23,7 @@ export const routes: readonly Route[] = [
   me.showMe,
   me.patchMe,
   me.putMe,
+  me.showActivity,
   recovery.changePassword,
   recovery.deleteMe,
   sessions.listSessions,
@@ -33,6 +35,23 @@ export const routes: readonly Route[] = [
   oauth.introspect,
   oauth.revokeToken,
   oauth.showMetadata,
+  admin.listUsers,
+  admin.createUser,
+  admin.showUser,
+  admin.editUser,
+  admin.deleteUser,
+  admin.disableUser,
+  admin.enableUser,
+  admin.requestPasswordReset,
+  admin.listUserSessions,
+  admin.endUserSessions,
+  admin.endUserSession,
+  admin.listAudit,
+  admin.listSettings,
+  admin.changeSettings,
+  admin.listServiceClients,
+  admin.createServiceClient,
+  admin.revokeServiceClient,
   gateways.forwardAuth,
   gateways.forwardAuthBelow,
   service.greet,

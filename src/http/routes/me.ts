@@ -1,6 +1,6 @@
 import { defineRoute, reply } from '../route.ts'
 import * as schemas from '../schemas.ts'
-import { userView } from '../views.ts'
+import { activityView, userView } from '../views.ts'
 
 export const showMe = defineRoute({
   method: 'get',
@@ -38,3 +38,17 @@ function changeMe(method: 'patch' | 'put') {
 
 export const patchMe = changeMe('patch')
 export const putMe = changeMe('put')
+
+export const showActivity = defineRoute({
+  method: 'get',
+  path: '/v1/me/activity',
+  summary: 'List what has happened to the caller’s account, newest first',
+  auth: 'bearer',
+  query: schemas.ActivityQuery,
+  replies: { 200: schemas.ActivityList },
+  problems: [],
+  async handle({ caller: { userId }, query }, { audit }) {
+    const { items, nextCursor } = await audit.list({ userId }, query)
+    return reply(200, { items: items.map((record) => activityView(record, userId)), next_cursor: nextCursor })
+  },
+})

@@ -92,7 +92,7 @@ export const deleteMe = defineRoute({
   auth: 'bearer',
   body: schemas.DeleteBody,
   replies: { 204: schemas.Nothing },
-  problems: ['wrong-password', 'too-many-attempts'],
+  problems: ['wrong-password', 'too-many-attempts', 'last-admin'],
   async handle({ body, caller }, { accounts }) {
     await accounts.remove(caller, body.current_password)
     return reply(204, null)
