@@ -11,6 +11,7 @@ import { createBulletin } from './platform/bulletin.ts'
 import { systemClock, type Clock } from './platform/clock.ts'
 import type { Log } from './platform/log.ts'
 import { migrate } from './platform/migrate.ts'
+import { examinePostgres, examineRedis } from './platform/examine.ts'
 import { openPostgres } from './platform/postgres.ts'
 import { createReadiness } from './platform/readiness.ts'
 import { openRedis } from './platform/redis.ts'
@@ -141,6 +142,18 @@ export function createServices(
     schema: {
       /** Brings the schema up to date, and returns how many migrations ran; waits for whoever is at it already. */
       migrate: (signal?: AbortSignal) => migrate(config.databaseUrl, migrationSource, { ...(signal && { signal }) }),
+    },
+    /** What each part says of itself, for operators. */
+    examine: {
+      redis: () => examineRedis(redis, { waitMs: config.redisTimeoutMs }),
+      postgres: () => examinePostgres(knex, migrationSource),
+      mail: mail.greet,
+      /** How long one password takes to hash, in milliseconds. */
+      async hash(): Promise<number> {
+        const startedAt = performance.now()
+        await passwords.hash('a password to measure with')
+        return performance.now() - startedAt
+      },
     },
     markMigrated: () => {
       migrated = true

@@ -7,6 +7,7 @@ import { createImporting } from './importing.ts'
 import { createOneTimeTokensTable } from './one-time-tokens-table.ts'
 import type { Parts } from './parts.ts'
 import { createProfile } from './profile.ts'
+import { createReconciliation } from './reconciliation.ts'
 import { createRecovery } from './recovery.ts'
 import { createRefresh } from './refresh.ts'
 import { faultsOf } from './rules.ts'
@@ -17,6 +18,7 @@ export { createPasswords, type Passwords } from './passwords.ts'
 export type { Caller, DeadSession } from './ending.ts'
 export { importBatchMax, importMembers, type Foreign, type ImportOutcome, type Rehearsal } from './importing.ts'
 export type { Person } from './person.ts'
+export { driftKinds, type Drift, type DriftKind } from './reconciliation.ts'
 export type { Written } from './rules.ts'
 export type { Identifier, SignedIn } from './sign-in.ts'
 
@@ -48,6 +50,7 @@ export function createAccounts({
     ...recovery,
     administration: createAdministration({ ...parts, consequences, endOne, endAll }),
     ...createImporting(parts),
+    ...createReconciliation(parts),
     /** Removes what has lapsed: one-time tokens, and endings of sessions that would be over by their age. */
     async prune(sessionsOpenedBefore: Date): Promise<Record<'links' | 'endings', number>> {
       const links = await tokens.prune(new Date(clock.now()))

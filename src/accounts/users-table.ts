@@ -244,6 +244,33 @@ export function createUsersTable(knex: Knex) {
     return { kind: 'good', person: toPerson(row) }
   }
 
+  /** Of several sessions those that PostgreSQL does not let go on, each with why. */
+  async function endedAmong(
+    sessions: { id: string; userId: string; epoch: number }[],
+  ): Promise<Map<string, EndReason>> {
+    const ended = new Map<string, EndReason>()
+    const asked = sessions.filter(({ id, userId }) => validate(id) && validate(userId))
+    for (const { id } of sessions) if (!asked.some((one) => one.id === id)) ended.set(id, 'revoked')
+    if (asked.length === 0) return ended
+    const { rows } = (await fromPostgres(
+      knex.raw(
+        `select asked.id, users.id is null as is_unknown, users.session_epoch is distinct from asked.epoch as is_old,
+            users.disabled_at is not null as is_disabled, session_endings.reason
+          from unnest(?::uuid[], ?::uuid[], ?::bigint[]) as asked (id, user_id, epoch)
+            left join users on users.id = asked.user_id
+            left join session_endings on session_endings.session_id = asked.id`,
+        [asked.map(({ id }) => id), asked.map(({ userId }) => userId), asked.map(({ epoch }) => String(epoch))],
+      ),
+    )) as {
+      rows: { id: string; is_unknown: boolean; is_old: boolean; is_disabled: boolean; reason: EndReason | null }[]
+    }
+    for (const { id, is_unknown: isUnknown, is_old: isOld, is_disabled: isDisabled, reason } of rows)
+      if (reason !== null) ended.set(id, reason)
+      else if (isDisabled) ended.set(id, 'disabled')
+      else if (isUnknown || isOld) ended.set(id, 'revoked')
+    return ended
+  }
+
   /**
    * Writes members of a person, in the transaction of what they are about; null when there is no such person.
    *
@@ -360,6 +387,7 @@ export function createUsersTable(knex: Knex) {
     findByEmail,
     findByUsername,
     standing,
+    endedAmong,
     setPassword,
     renewHash,
     amend,

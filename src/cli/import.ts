@@ -7,6 +7,7 @@ import { examples, type Context } from './context.ts'
 import { readCsv, readNdjson, type ImportLine } from './import-lines.ts'
 import { operator } from './operator.ts'
 import { createProgress } from './progress.ts'
+import { inert } from './table.ts'
 
 const formats = ['ndjson', 'csv'] as const
 type Format = (typeof formats)[number]
@@ -57,7 +58,7 @@ async function importFrom(
 
   const refuse = (line: number, reason: string) => {
     counts.bad += 1
-    progress.say(`line ${line}: ${reason}`)
+    progress.say(`line ${line}: ${inert(reason)}`)
   }
 
   async function write(batch: (ImportLine & { foreign: Foreign })[]): Promise<void> {

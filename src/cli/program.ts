@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { version } from '../services.ts'
 import { addClientCommands } from './clients.ts'
 import { examples, type Context } from './context.ts'
+import { addDoctorCommand } from './doctor.ts'
 import { addImportCommand } from './import.ts'
 import { addMailCommands } from './mail.ts'
 import { addServiceCommands } from './service.ts'
@@ -20,6 +21,7 @@ export function createProgram(context: Context): Command {
     .exitOverride()
     .addHelpText('after', examples(['serve', 'serve the API'], ['mail list --help', 'what a command takes']))
   addServiceCommands(program, context)
+  addDoctorCommand(program, context)
   addImportCommand(addUserCommands(program, context), context)
   addSessionCommands(program, context)
   addSettingCommands(program, context)

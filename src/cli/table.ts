@@ -1,10 +1,16 @@
-/** Prints rows: laid out for a terminal as wide as it is, and with tabs between and no heading into a pipe. */
-export function printTable(heading: string[], rows: string[][]): void {
+/**
+ * Prints rows: laid out for a terminal as wide as it is, and with tabs between and no heading into a pipe.
+ *
+ * @param paint colours a line that is laid out, where the terminal shows colours and nobody has said NO_COLOR
+ */
+export function printTable(heading: string[], rows: string[][], paint = (line: string) => line): void {
+  const { stdout } = process
   const cells = rows.map((row) => row.map(inert))
-  const lines = process.stdout.isTTY
-    ? layOut(heading, cells, process.stdout.columns || Infinity) // 0: nobody knows
+  const lines = stdout.isTTY
+    ? layOut(heading, cells, stdout.columns || Infinity) // 0: nobody knows
     : cells.map((row) => row.join('\t'))
-  for (const line of lines) console.log(line)
+  const isColourful = stdout.isTTY && stdout.hasColors()
+  for (const line of lines) console.log(isColourful ? paint(line) : line)
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Knex } from '../platform/postgres.ts'
 import { createDelivery, type Links } from './delivery.ts'
 import type { MailFacts, MailKind } from './letters.ts'
 import { createMailsTable, mailStatuses, sendTask, type Mail, type MailRecord, type MailStatus } from './mails-table.ts'
-import { createSmtp, type Sender } from './smtp.ts'
+import { createSmtp, greetSmtp, type Sender } from './smtp.ts'
 
 export { mailKinds, type MailFacts, type MailKind } from './letters.ts'
 export type { Links } from './delivery.ts'
@@ -114,6 +114,9 @@ export function createMail({
     async stop(): Promise<void> {
       await jobs?.stop()
     },
+
+    /** Greets the mail server: null when that went well, `off` when there is none, else why not. */
+    greet: async (): Promise<string | null> => (smtp ? greetSmtp(smtp.url) : 'off'),
 
     /** `off`: there is no mail server to send to. `degraded`: it could not be reached the last time. Asks nobody. */
     state: (): 'ok' | 'degraded' | 'off' => (delivery ? (delivery.interrupted() ? 'degraded' : 'ok') : 'off'),

@@ -34,16 +34,7 @@ const aboutTheLogin = new Set([530, 534, 535, 538])
  * @param url where it has a password, that is said to nobody but over TLS, unless the URL itself has `requireTLS=false`
  */
 export function createSmtp({ url, from }: { url: string; from: Sender }) {
-  const transport = createTransport({
-    url,
-    requireTLS: new URL(url).password !== '', // also against somebody between who takes STARTTLS out
-    connectionTimeout: connectTimeoutMs,
-    greetingTimeout: greetingTimeoutMs,
-    socketTimeout: silenceTimeoutMs,
-    dnsTimeout: connectTimeoutMs,
-    disableFileAccess: true,
-    disableUrlAccess: true,
-  })
+  const transport = transportTo(url)
 
   /** @param messageId the same at each attempt, so that a mail which arrives twice can be told for one */
   return async function send({ to, messageId, letter }: { to: string; messageId: string; letter: Letter }) {
@@ -61,6 +52,30 @@ export function createSmtp({ url, from }: { url: string; from: Sender }) {
     const tooLong = delay(sendTimeoutMs, { kind: 'unreachable', reason: 'ETIMEDOUT' } as const, { ref: false })
     return (await Promise.race([sending, tooLong])) as Verdict
   }
+}
+
+/** Greets the mail server, with TLS and a login where the URL has them; null when that went well, else why not. */
+export async function greetSmtp(url: string): Promise<string | null> {
+  try {
+    await transportTo(url).verify()
+    return null
+  } catch (error) {
+    const verdict = verdictOf(error)
+    return 'reason' in verdict ? verdict.reason : null
+  }
+}
+
+function transportTo(url: string) {
+  return createTransport({
+    url,
+    requireTLS: new URL(url).password !== '', // also against somebody between who takes STARTTLS out
+    connectionTimeout: connectTimeoutMs,
+    greetingTimeout: greetingTimeoutMs,
+    socketTimeout: silenceTimeoutMs,
+    dnsTimeout: connectTimeoutMs,
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  })
 }
 
 /** Reads an error of nodemailer; the server's own words stay out, since they often quote the address. */

@@ -23,9 +23,11 @@ import {
   type Lives,
   type Session,
 } from './session.ts'
+import { createSurvey } from './survey.ts'
 import { digestOfToken, mintPair, packPair, unpackPair, type TokenPair } from './token.ts'
 
 export type { Card, Client, EndReason, Lives, Session } from './session.ts'
+export type { OpenSession } from './survey.ts'
 export type { TokenPair } from './token.ts'
 
 /** How many keys Redis looks at in one step of reading them all. */
@@ -565,6 +567,15 @@ export function createSessions({
     forgetUnwritten,
     estimateOpen,
     settle,
+    /** For operators, who look for what the two stores do not agree on. */
+    upkeep: createSurvey({
+      redis,
+      keys,
+      prefix,
+      clock,
+      lives,
+      bury: (session, reason) => bury(session.userId, [{ sessionId: session.id, reason, session }], clock.now()),
+    }),
   }
 }
 

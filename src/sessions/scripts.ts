@@ -197,6 +197,52 @@ end
 return found
 `
 
+/**
+ * Takes one session out of its user's set if it still is what was read.
+ *
+ * KEYS  1 sessions:{<user>}
+ * ARGV  1 session id   2 JSON that was read
+ */
+const removeIf = `
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+if redis.call('HLEN', KEYS[1]) == 1 and redis.call('HEXISTS', KEYS[1], 'user') == 1 then redis.call('DEL', KEYS[1]) end
+return 1
+`
+
+/**
+ * Writes the pointer of a refresh token that is missing, if its session still is what was read.
+ *
+ * Like the look-up, this and the next reach over two keys, and need a single primary.
+ * KEYS  1 sessions:{<user>}   2 refresh:<digest>
+ * ARGV  1 session id   2 JSON that was read   3 what the pointer says   4 its life (ms)
+ */
+const point = `
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+return redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4], 'NX') and 1 or 0
+`
+
+/**
+ * Deletes a pointer that leads to no session.
+ *
+ * KEYS  1 the pointer   2 sessions:{<user>}
+ * ARGV  1 what the pointer said   2 session id
+ */
+const unpoint = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 then return 0 end
+return redis.call('DEL', KEYS[1])
+`
+
+/**
+ * Gives a key that would stay for ever a life.
+ *
+ * KEYS  1 any
+ * ARGV  1 its life (ms)
+ */
+const expire = `
+return redis.call('PTTL', KEYS[1]) == -1 and redis.call('PEXPIRE', KEYS[1], ARGV[1]) or 0
+`
+
 export interface SessionScripts {
   latchkeyLookUp(numberOfKeys: number, ...keysThenStart: string[]): Promise<(string | null)[]>
   latchkeyOpen(key: string, ...values: (string | number)[]): Promise<string[]>
@@ -204,6 +250,10 @@ export interface SessionScripts {
   latchkeyRemove(key: string, ...sessionIds: string[]): Promise<string[]>
   latchkeyCard(key: string, card: string): Promise<number>
   latchkeyTell(key: string, ...values: (string | number)[]): Promise<number>
+  latchkeyRemoveIf(key: string, sessionId: string, json: string): Promise<number>
+  latchkeyPoint(key: string, pointer: string, ...values: (string | number)[]): Promise<number>
+  latchkeyUnpoint(pointer: string, key: string, ...values: string[]): Promise<number>
+  latchkeyExpire(key: string, lifeMs: number): Promise<number>
   latchkeySample(count: number, refreshStart: string, sessionsStart: string): Promise<[number, ...(string | null)[]]>
 }
 
@@ -215,6 +265,10 @@ export function withScripts(redis: Redis): Redis & SessionScripts {
   redis.defineCommand('latchkeyRemove', { lua: remove, numberOfKeys: 1 })
   redis.defineCommand('latchkeyCard', { lua: card, numberOfKeys: 1 })
   redis.defineCommand('latchkeyTell', { lua: tell, numberOfKeys: 1 })
+  redis.defineCommand('latchkeyRemoveIf', { lua: removeIf, numberOfKeys: 1 })
+  redis.defineCommand('latchkeyPoint', { lua: point, numberOfKeys: 2 })
+  redis.defineCommand('latchkeyUnpoint', { lua: unpoint, numberOfKeys: 2 })
+  redis.defineCommand('latchkeyExpire', { lua: expire, numberOfKeys: 1 })
   redis.defineCommand('latchkeySample', { lua: sample, numberOfKeys: 0 })
   return redis as Redis & SessionScripts
 }

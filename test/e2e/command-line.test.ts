@@ -36,7 +36,7 @@ describe('latchkey', function () {
     for (const words of [['migrate'], ['prune']]) {
       const { code, out, errors } = await latchkey(words, away)
       expect({ code, out }, words.join(' ')).to.deep.equal({ code: 3, out: '' })
-      expect(errors).to.match(/^PostgreSQL does not answer[^\n]+\n$/)
+      expect(errors).to.match(/^PostgreSQL or Redis does not answer[^\n]+\n$/)
     }
   })
 })

@@ -1,0 +1,91 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { fromPostgres, type Knex } from './postgres.ts'
+import { fromRedis, type Redis } from './redis.ts'
+
+/** What a store says of itself, and how far its clock is ahead of ours, as well as half a round trip lets one tell. */
+
+export interface RedisFacts {
+  version: string
+  /** A replica takes no writes. */
+  isReplica: boolean
+  evictionPolicy: string
+  usedBytes: number
+  /** 0: no limit. */
+  maxBytes: number
+  keepsAppendOnlyFile: boolean
+  clockAheadMs: number
+}
+
+/**
+ * Asks Redis, once the connection stands.
+ *
+ * @throws AppError `unavailable`
+ */
+export async function examineRedis(redis: Redis, { waitMs }: { waitMs: number }): Promise<RedisFacts> {
+  await connected(redis, waitMs)
+  const [info, time] = await fromRedis(Promise.all([redis.info(), timed(() => redis.time())]))
+  const said = (name: string) => new RegExp(`^${name}:(\\S*)`, 'm').exec(info)?.[1]
+  const [seconds, microseconds] = time.answer as unknown as [string | number, string | number]
+  return {
+    version: said('valkey_version') ? `Valkey ${said('valkey_version')}` : `Redis ${said('redis_version')}`,
+    isReplica: said('role') !== 'master',
+    evictionPolicy: said('maxmemory_policy') ?? 'unknown',
+    usedBytes: Number(said('used_memory')),
+    maxBytes: Number(said('maxmemory')),
+    keepsAppendOnlyFile: said('aof_enabled') === '1',
+    clockAheadMs: Number(seconds) * 1000 + Number(microseconds) / 1000 - time.at,
+  }
+}
+
+/** Waits until a fresh connection stands, or has failed: what follows then says so. */
+async function connected(redis: Redis, waitMs: number): Promise<void> {
+  if (redis.status === 'ready') return
+  const settled = new Promise<void>((resolve) => {
+    redis.once('ready', resolve)
+    redis.once('error', () => resolve())
+  })
+  await Promise.race([settled, delay(waitMs, undefined, { ref: false })])
+}
+
+export interface PostgresFacts {
+  version: string
+  isReadOnly: boolean
+  /** The names of migrations that have not run. */
+  pendingMigrations: string[]
+  clockAheadMs: number
+}
+
+/** Asks PostgreSQL. @throws AppError `unavailable` */
+export async function examinePostgres(
+  knex: Knex,
+  migrationSource: Knex.MigrationSource<string>,
+): Promise<PostgresFacts> {
+  const { answer, at } = await timed(() =>
+    fromPostgres(
+      knex.raw(`
+        select extract(epoch from clock_timestamp()) * 1000 as now_ms,
+          current_setting('server_version') as version,
+          current_setting('transaction_read_only') = 'on' as is_read_only,
+          to_regclass('knex_migrations') is not null as is_migrated`),
+    ),
+  )
+  const [row] = (answer as { rows: { now_ms: string; version: string; is_read_only: boolean; is_migrated: boolean }[] })
+    .rows
+  const { now_ms: nowMs, version, is_read_only: isReadOnly, is_migrated: isMigrated } = row!
+  const done = new Set(isMigrated ? ((await fromPostgres(knex('knex_migrations').pluck('name'))) as string[]) : [])
+  const all = await migrationSource.getMigrations([])
+  return {
+    version: `PostgreSQL ${version.split(' ')[0]}`,
+    isReadOnly,
+    pendingMigrations: all.filter((name) => !done.has(name)),
+    clockAheadMs: Number(nowMs) - at,
+  }
+}
+
+/** An answer, and the middle of the time in which it was given. The second one counts: the first makes a connection. */
+async function timed<T>(ask: () => PromiseLike<T>): Promise<{ answer: T; at: number }> {
+  await ask()
+  const before = Date.now()
+  const answer = await ask()
+  return { answer, at: (before + Date.now()) / 2 }
+}
