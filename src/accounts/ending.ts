@@ -44,9 +44,10 @@ export function createEnding({
     userId: string,
     sessionIds: string[],
     by: Actor,
+    deviceName: string | null = null,
   ): Promise<number> {
     const { reason } = table[event]
-    const rows = sessionIds.map((sessionId) => ({ sessionId, userId, reason, actorId: by.id }))
+    const rows = sessionIds.map((sessionId) => ({ sessionId, userId, reason, actorId: by.id, deviceName }))
     const [ended] = await both(
       sessions.end(userId, sessionIds, reason),
       journal(userId, rows, by).catch(async (error: unknown) => {
@@ -77,7 +78,11 @@ export function createEnding({
     if (noted.length > 0) await sessions.forgetUnwritten(userId, noted)
   }
 
-  /** Writes endings down, and of those that were not written before an event each. */
+  /**
+   * Writes endings down, and of those that were not written before an event each.
+   *
+   * Of a reuse the owner is told as well: with the first writing, and so once, however late it comes.
+   */
   async function record(trx: Knex, rows: RecordedEnding[], by: Actor): Promise<void> {
     const recorded = await endings.record(trx, rows, new Date(clock.now()))
     await audit.record(
@@ -90,6 +95,10 @@ export function createEnding({
         detail: { reason },
       })),
     )
+    for (const { userId, sessionId, deviceName } of recorded.filter(({ reason }) => reason === table.reuse.reason)) {
+      const person = await users.lock(trx, userId)
+      if (person) await consequences.follow(trx, 'reuse', { person, by, sessionId, facts: { deviceName: deviceName ?? null } })
+    }
   }
 
   async function moveEpoch(userId: string, reason: EndReason, by: Actor): Promise<void> {
@@ -103,14 +112,18 @@ export function createEnding({
    * Confirms, for the bearer of a token that is dead already, that the ending is written down.
    *
    * It is written in any case: whoever ended the session may have been killed between the stores, with nothing noted. The
-   * audit has no event of it, since most of these endings are there already, as those of all sessions at once.
+   * audit has no event of it, since most of these endings are there already, as those of all sessions at once; but a
+   * reuse is never among those.
    */
   async function confirmEnding({ userId, sessionId, reason }: DeadSession): Promise<void> {
     await journal(userId, [], theService)
     const isOverByItself = reason === 'expired' || reason === 'idle'
     if (isOverByItself) return
     const row = { sessionId, userId, reason, actorId: null }
-    await users.alongside((trx) => endings.record(trx, [row], new Date(clock.now())))
+    await users.alongside(async (trx) => {
+      if (reason === table.reuse.reason) await record(trx, [row], theService)
+      else await endings.record(trx, [row], new Date(clock.now()))
+    })
   }
 
   /** Logs out the session of the access token. */

@@ -7,6 +7,8 @@ export interface RecordedEnding {
   reason: EndReason
   /** Who ended it: the person themselves, an admin, or null for the service. */
   actorId: string | null
+  /** For a notice to the owner, if the ending has one. */
+  deviceName?: string | null
 }
 
 export type EndingsTable = ReturnType<typeof createEndingsTable>

@@ -44,7 +44,7 @@ export function createAccounts({
   return {
     faults,
     ...createSignIn({ ...parts, recordEndings: record }),
-    ...createRefresh({ ...parts, consequences, end }),
+    ...createRefresh({ ...parts, end, confirmEnding: ending.confirmEnding }),
     ...ending,
     ...createProfile({ ...parts, changeEmail: recovery.changeEmail }),
     ...recovery,

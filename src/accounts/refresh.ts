@@ -1,6 +1,5 @@
 import { AppError } from '../errors.ts'
 import type { Client, EndReason, Session } from '../sessions/index.ts'
-import type { Consequences } from './consequences.ts'
 import { stranger } from './actor.ts'
 import type { Caller, Ending } from './ending.ts'
 import type { Parts } from './parts.ts'
@@ -13,9 +12,9 @@ export function createRefresh({
   sessions,
   throttle,
   log,
-  consequences,
   end,
-}: Parts & { consequences: Consequences; end: Ending['end'] }) {
+  confirmEnding,
+}: Parts & Pick<Ending, 'end' | 'confirmEnding'>) {
   /**
    * Spends a refresh token for a new pair, or hands the same pair to a retry within the grace window.
    *
@@ -31,7 +30,10 @@ export function createRefresh({
       await throttle.mustSpend('wrong-tokens', { address: client.address })
       throw new AppError('invalid-refresh-token', { reason: 'unknown' })
     }
-    if (presented.kind === 'ended') throw ended(presented.reason)
+    if (presented.kind === 'ended') {
+      if (presented.reason === 'reused') await confirmEnding(presented)
+      throw ended(presented.reason)
+    }
     if (presented.kind === 'reused') return endReused(presented.session, client)
 
     const { held } = presented
@@ -72,15 +74,10 @@ export function createRefresh({
     throw code === 'invalid-token' ? new AppError(code, { reason: standing.reason }) : ended(standing.reason)
   }
 
-  /** Ends the session, and lets the owner know: somebody else may hold a token of theirs. */
+  /** Ends the session, and lets the owner know: somebody else may hold a token of theirs. Asked again, it is confirmed. */
   async function endReused(session: Session, client: Client): Promise<never> {
     const by = stranger(client)
-    const endedCount = await end('reuse', session.userId, [session.id], by)
-    const owner = endedCount > 0 ? await users.findById(session.userId) : null
-    if (owner) {
-      const affected = { person: owner, by, sessionId: session.id, facts: { deviceName: session.deviceName } }
-      await users.alongside((trx) => consequences.follow(trx, 'reuse', affected))
-    }
+    await end('reuse', session.userId, [session.id], by, session.deviceName)
     log('session.refresh_reused', { user_id: session.userId, session_id: session.id })
     throw ended('reused')
   }

@@ -135,7 +135,7 @@ export function createSettings<By extends { id: string | null }>({
    * @throws AppError `unavailable` before they were read once
    */
   function current(): Settings {
-    return read().settings
+    return inHand().settings
   }
 
   /**
@@ -144,10 +144,10 @@ export function createSettings<By extends { id: string | null }>({
    * @throws AppError `unavailable` before they were read once
    */
   function lapsed(): Lapsed {
-    return read().lapsed
+    return inHand().lapsed
   }
 
-  function read(): { settings: Settings; lapsed: Lapsed } {
+  function inHand(): { settings: Settings; lapsed: Lapsed } {
     if (!inForce) throw new AppError('unavailable')
     return inForce
   }

@@ -404,7 +404,7 @@ describe('administration', () => {
   })
 })
 
-describe('disabling an account with a store away', function () {
+describe('an ending with a store away', function () {
   this.timeout(40_000)
   let redis: OwnRedis
   let postgres: OwnPostgres
@@ -421,7 +421,7 @@ describe('disabling an account with a store away', function () {
   })
 
   for (const store of ['Redis', 'PostgreSQL'])
-    it(`is unavailable and changes nothing while ${store} is away, and works when it is back`, async () => {
+    it(`by disabling is unavailable and changes nothing while ${store} is away, and works when it is back`, async () => {
       const someone = await room.aPerson()
       const away = store === 'Redis' ? redis : postgres
       await away.kill()
@@ -439,7 +439,25 @@ describe('disabling an account with a store away', function () {
       expect(await room.sessions.check(someone.pair.accessToken)).to.include({ kind: 'ended', reason: 'disabled' })
     })
 
-  it('is unavailable when Redis is lost between the two endings, and is confirmed when it is repeated', async () => {
+  it('does not lose the notice of a reused refresh token: it is queued when the ending can be written down', async () => {
+    const someone = await room.aPerson()
+    await room.accounts.refresh(someone.pair.refreshToken, client)
+    room.clock.pass({ minutes: 1 })
+    const reuse = () => refusalOf(room.accounts.refresh(someone.pair.refreshToken, client))
+    await postgres.kill()
+
+    expect(await reuse()).to.include({ code: 'unavailable' })
+    await postgres.start()
+    await eventually(async () => expect(await reuse()).to.include({ code: 'invalid-refresh-token', reason: 'reused' }))
+    await reuse()
+
+    const notices = room.knex('mails').where({ user_id: someone.person.id, kind: 'refresh-token-reused' })
+    expect(await notices).to.have.length(1)
+    const { items } = await room.audit.list({ userId: someone.person.id, event: 'session.refresh_reused' })
+    expect(items).to.have.length(1)
+  })
+
+  it('by disabling is unavailable when Redis is lost between the two endings, and is confirmed when it is repeated', async () => {
     const someone = await room.aPerson()
     let endings = 0
     const losing = room.accountsWith({
