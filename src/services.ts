@@ -243,6 +243,10 @@ function rulesOf(settings: Settings): Record<RuleName, Rule> {
       points: settings.wrong_tokens_per_address_max,
       windowSeconds: settings.wrong_tokens_per_address_window_seconds,
     },
+    'mail-requests': {
+      points: settings.mail_requests_per_address_max,
+      windowSeconds: settings.mail_requests_per_address_window_seconds,
+    },
     mails: { points: settings.mails_per_person_max, windowSeconds: settings.mails_per_person_window_seconds },
   }
 }

@@ -97,7 +97,8 @@ export function createEnding({
     )
     for (const { userId, sessionId, deviceName } of recorded.filter(({ reason }) => reason === table.reuse.reason)) {
       const person = await users.lock(trx, userId)
-      if (person) await consequences.follow(trx, 'reuse', { person, by, sessionId, facts: { deviceName: deviceName ?? null } })
+      if (person)
+        await consequences.follow(trx, 'reuse', { person, by, sessionId, facts: { deviceName: deviceName ?? null } })
     }
   }
 

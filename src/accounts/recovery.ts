@@ -48,25 +48,27 @@ export function createRecovery({
    */
   async function forgotPassword(emailText: string, client: Client): Promise<void> {
     const isWanted = (person: Person) => person.disabledAt === null
-    const asked = await queueForAddress('reset-password', emailText, isWanted, (trx, userId) =>
+    const asked = await queueForAddress('reset-password', emailText, client, isWanted, (trx, userId) =>
       audit.record(trx, { event: 'password.reset_requested', actor: stranger(client), userId }),
     )
     if (asked) log('password.reset_requested', { ...(asked.person && { user_id: asked.person.id }) })
   }
 
   /** Sends the link that confirms an address once more, if there is such an account and it is not confirmed. */
-  async function resendVerification(emailText: string): Promise<void> {
-    await queueForAddress('verify-email', emailText, (person) => person.emailVerifiedAt === null)
+  async function resendVerification(emailText: string, client: Client): Promise<void> {
+    await queueForAddress('verify-email', emailText, client, (person) => person.emailVerifiedAt === null)
   }
 
   /** Queues a mail, to nobody if it is not wanted; null when a limit keeps it from being sent. */
   async function queueForAddress(
     kind: 'reset-password' | 'verify-email',
     emailText: string,
+    client: Client,
     isWanted: (person: Person) => boolean,
     andAlso: (trx: Knex, userId: string | null) => Promise<void> = async () => undefined,
   ): Promise<{ person: Person | null } | null> {
     const email = addressOf(emailText)
+    await throttle.mustSpend('mail-requests', { address: client.address })
     const person = await users.findByEmail(email)
     if (await throttle.spend('mails', person ? { userId: person.id } : { unknownName: email })) return null
     const userId = person && isWanted(person) ? person.id : v4()

@@ -17,6 +17,9 @@ const sentences: Partial<Record<ErrorCode, string>> = {
   'last-admin': 'This is the last admin. Make somebody else an admin first.',
 }
 
+/** Of a command, for an answer of a store: nobody's request waits behind it, and the machine may be at its limit. */
+const patienceMs = 10_000
+
 const config = () => readConfig(process.env)
 
 const context: Context = {
@@ -25,7 +28,15 @@ const context: Context = {
     process.exitCode = await command()
   },
   async withServices(command) {
-    const services = createServices(config(), { log: createLog('silent') })
+    const { redisTimeoutMs, databaseTimeoutMs, ...rest } = config()
+    const services = createServices(
+      {
+        ...rest,
+        redisTimeoutMs: Math.max(redisTimeoutMs, patienceMs),
+        databaseTimeoutMs: Math.max(databaseTimeoutMs, patienceMs),
+      },
+      { log: createLog('silent') },
+    )
     try {
       await services.settings.reread()
       process.exitCode = await command(services)

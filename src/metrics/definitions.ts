@@ -56,7 +56,7 @@ export const metricDefinitions = {
   },
   latchkey_limits_reached_total: {
     type: 'counter',
-    labels: { rule: ['wrong-passwords', 'logins', 'registrations', 'wrong-tokens', 'mails'] },
+    labels: { rule: ['wrong-passwords', 'logins', 'registrations', 'wrong-tokens', 'mail-requests', 'mails'] },
     help: 'Limits that were used up, by rule: once for each window and subject.',
   },
   latchkey_open_sessions: {

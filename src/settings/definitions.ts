@@ -122,6 +122,20 @@ export const settingDefinitions = {
     max: 86_400,
     meaning: 'How long the window of wrong tokens is.',
   },
+  mail_requests_per_address_max: {
+    type: 'integer',
+    initial: 30,
+    min: 1,
+    max: 1_000_000,
+    meaning: 'How many mails one client address may ask for in a window, for whomever.',
+  },
+  mail_requests_per_address_window_seconds: {
+    type: 'integer',
+    initial: 3_600,
+    min: 1,
+    max: 86_400,
+    meaning: 'How long the window of mail requests is.',
+  },
   mails_per_person_max: {
     type: 'integer',
     initial: 5,

@@ -168,6 +168,22 @@ describe('one client address', () => {
     await service.close()
   })
 
+  it('may ask for so many mails, whoever they are about, and for either kind', async () => {
+    const service = await narrow({ SETTING_MAIL_REQUESTS_PER_ADDRESS_MAX: '3' })
+    const { client } = service
+    const { email } = await aPerson(client)
+    const ask = (path: string, body: unknown) => client.post(`/v1/auth/${path}`, { body })
+    expect((await ask('forgot-password', { email: 'no address' })).status).to.equal(400)
+    expect((await ask('forgot-password', { email })).status).to.equal(202)
+    expect((await ask('forgot-password', { email: uniqueEmail() })).status).to.equal(202)
+    expect((await ask('resend-verification', { email: uniqueEmail() })).status).to.equal(202)
+
+    for (const address of [email, uniqueEmail()])
+      for (const path of ['forgot-password', 'resend-verification'])
+        expectTooMany(await ask(path, { email: address }), 3600)
+    await service.close()
+  })
+
   it('may send so many wrong tokens, while good ones are never refused', async () => {
     const service = await narrow()
     const { client } = service

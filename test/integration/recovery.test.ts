@@ -216,7 +216,7 @@ describe('a link in a mail', () => {
     const { person } = await room.aPerson()
     await room.accounts.verifyEmail((await mintVerification(person))!, client)
 
-    await room.accounts.resendVerification(person.email)
+    await room.accounts.resendVerification(person.email, client)
 
     const recipients = (await queuedFor(person.email, 'verify-email')).map(({ user_id }) => user_id === person.id)
     expect(recipients).to.have.members([true, false])

@@ -7,7 +7,14 @@ export function aThrottle(
   rules: Partial<ReturnType<Parameters<typeof createThrottle>[0]['rules']>> = {},
 ): Throttle {
   const wide = { points: 1_000_000, windowSeconds: 60 }
-  const all = { 'wrong-passwords': wide, logins: wide, registrations: wide, 'wrong-tokens': wide, mails: wide }
+  const all = {
+    'wrong-passwords': wide,
+    logins: wide,
+    registrations: wide,
+    'wrong-tokens': wide,
+    'mail-requests': wide,
+    mails: wide,
+  }
   return createThrottle({
     redis,
     prefix: keyPrefix,

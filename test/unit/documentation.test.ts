@@ -163,6 +163,7 @@ describe('the README', () => {
       logins: ['logins_per_address_max', 'logins_per_address_window_seconds'],
       registrations: ['registrations_per_address_max', 'registrations_per_address_window_seconds'],
       'wrong-tokens': ['wrong_tokens_per_address_max', 'wrong_tokens_per_address_window_seconds'],
+      'mail-requests': ['mail_requests_per_address_max', 'mail_requests_per_address_window_seconds'],
       mails: ['mails_per_person_max', 'mails_per_person_window_seconds'],
     }
     const windows: Record<number, string> = { 60: 'a minute', 900: '15 minutes', 3600: 'an hour' }

@@ -12,6 +12,7 @@ describe('the metrics of a process', () => {
       logins: true,
       registrations: true,
       'wrong-tokens': true,
+      'mail-requests': true,
       mails: true,
     }
 

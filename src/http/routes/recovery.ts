@@ -21,7 +21,7 @@ function mailOnRequest(
     body: schemas.EmailBody,
     written: (members) => members,
     replies: { 202: schemas.MailPromised },
-    problems: [],
+    problems: ['too-many-attempts'],
     async handle({ body, client }, { accounts }) {
       await ask(accounts, body.email, client)
       return reply(202, { message })
@@ -38,7 +38,7 @@ export const forgotPassword = mailOnRequest('/v1/auth/forgot-password', {
 export const resendVerification = mailOnRequest('/v1/auth/resend-verification', {
   summary: 'Send the link that confirms an address once more, if it is needed',
   message: 'If this address is still to be confirmed, a mail is on its way.',
-  ask: (accounts, email) => accounts.resendVerification(email),
+  ask: (accounts, email, client) => accounts.resendVerification(email, client),
 })
 
 export const resetPassword = defineRoute({
