@@ -78,7 +78,7 @@ async function importFrom(
       }
     }
     const done = counts.imported + counts.skipped + counts.bad
-    progress.show(`${percentRead()}${done} lines, ${counts.imported} imported`)
+    progress.show(`${percentRead()}${done} lines, ${counts.bad} bad`)
   }
 
   try {

@@ -10,7 +10,9 @@ const stepMs = 100
 const clearLine = '\r\u001B[2K'
 
 /** On standard error, so that what is printed on standard output stays whole. */
-export function createProgress(stream: NodeJS.WriteStream = process.stderr): Progress {
+export function createProgress(
+  stream: Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'write'> = process.stderr,
+): Progress {
   let shown = ''
   let shownAt = -Infinity
   const clear = () => {

@@ -19,6 +19,7 @@ import {
   stepsOf,
   tableBelow,
   type Shell,
+  type Step,
 } from '../support/documentation.ts'
 import type { ApiClient, Tokens } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
@@ -138,21 +139,54 @@ for (const place of documents().filter((name) => name.startsWith(`docs${path.sep
       })
       after(() => machine.close())
 
-      for (const { script, line, shown } of steps)
-        it(`print what is shown, line ${line}: ${script.split('\n')[0]}`, async () => {
-          const { exitCode, said } = await machine.shell.paste(script)
-
-          const difference = differenceFromShown(said, shown)
-          if (difference !== null) expect.fail(difference)
-          expect(exitCode).to.equal(0)
-        })
+      for (const step of steps) pasting(step, () => machine)
 
       it('show nothing that no command has printed', () => {
         const blocks = blocksOf(readDocument(place)).filter(({ language }) => ['json', 'text'].includes(language))
         expect(steps.filter((step) => step.shown)).to.have.length(blocks.length)
       })
+
+      for (const { text, line } of blocksOf(readDocument(place)).filter(({ language }) => language === 'sql'))
+        it(`find something by the query in line ${line}`, async () => {
+          const { rows } = (await machine.knex.raw(text)) as { rows: unknown[] }
+          expect(rows).to.not.have.length(0)
+        })
     })
   }
+
+describe('the commands of docs/operating.md with the API down', function () {
+  this.timeout(60_000)
+  const place = path.join('docs', 'operating.md')
+  const stoppedAtLine = readDocument(place).split('\n').indexOf('## Finding somebody') + 1
+  const steps = stepsOf(readDocument(place))
+  let machine: Machine
+  before(async () => {
+    machine = await aFreshMachine(shells[0]!, 'down')
+  })
+  after(() => machine.close())
+
+  for (const step of steps.filter(({ line }) => line < stoppedAtLine)) pasting(step, () => machine)
+
+  it('go on when it is stopped', async () => {
+    await machine.stopApi()
+    const { exitCode } = await machine.shell.paste('curl -sS http://127.0.0.1:3000/health/live')
+    expect(exitCode).to.not.equal(0)
+  })
+
+  for (const step of steps.filter(({ line, needsApi }) => line > stoppedAtLine && !needsApi))
+    pasting(step, () => machine)
+})
+
+/** Says that a step of a document prints what is shown below it. */
+function pasting({ script, line, shown }: Step, machine: () => Machine): void {
+  it(`print what is shown, line ${line}: ${script.split('\n')[0]}`, async () => {
+    const { exitCode, said } = await machine().shell.paste(script)
+
+    const difference = differenceFromShown(said, shown)
+    if (difference !== null) expect.fail(difference)
+    expect(exitCode).to.equal(0)
+  })
+}
 
 describe('what the README says of sessions', () => {
   let service: TestService
@@ -236,6 +270,7 @@ interface Machine {
   shell: Shell
   redis: Redis
   knex: Knex
+  stopApi(): Promise<void>
   close(): Promise<void>
 }
 
@@ -277,6 +312,7 @@ async function aFreshMachine(shellName: string, label = 'readme'): Promise<Machi
     shell,
     redis,
     knex,
+    stopApi: () => service.close(),
     async close() {
       await shell.close()
       redis.disconnect()

@@ -58,6 +58,8 @@ export function blocksOf(markdown: string): Block[] {
 export interface Step {
   script: string
   line: number
+  /** Its fence says `sh api`: with the API down it is not for pasting. */
+  needsApi: boolean
   shown: Block | undefined
 }
 
@@ -70,7 +72,7 @@ export function stepsOf(markdown: string): Step[] {
     if (block.language !== 'sh') return []
     const next = blocks[i + 1]
     const shown = next && ['json', 'text'].includes(next.language) && isRightBelow(block, next) ? next : undefined
-    return { script: block.text, line: block.line, shown }
+    return { script: block.text, line: block.line, needsApi: block.meta === 'api', shown }
   })
 }
 
