@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
+import { firstAdmin } from '../support/admins.ts'
 import { expectProblem, type Answer, type Tokens } from '../support/client.ts'
 import { aServiceClient, basicOf, latchkey, type Credentials } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
 import { readMails } from '../support/mailbox.ts'
 import { ownPostgres, ownRedis } from '../support/own-stores.ts'
-import { aPerson, aSession, password, type Someone } from '../support/people.ts'
+import { aPerson, aSession, password, uniqueEmail, type Someone } from '../support/people.ts'
 import { sendRaw, statusesOf } from '../support/raw.ts'
 import { startService, type TestService } from '../support/service.ts'
 import { startSmtp, type SmtpSink } from '../support/smtp.ts'
@@ -373,6 +374,7 @@ async function aFragileService(env: Record<string, string> = {}) {
   return {
     redis,
     postgres,
+    stores,
     service,
     client: service.client,
     introspect,
@@ -390,9 +392,11 @@ describe('introspection and forward-auth', function () {
   this.timeout(60_000)
   let smtp: SmtpSink
   let fragile: Fragile
+  let admin: Someone
   before(async () => {
     smtp = await startSmtp()
     fragile = await aFragileService(smtp.env)
+    admin = await firstAdmin(fragile.client, fragile.stores)
   })
   after(async () => {
     await fragile.close()
@@ -408,6 +412,13 @@ describe('introspection and forward-auth', function () {
     if (live) expect(introspection.body.active).to.equal(true)
     else expect(introspection.text).to.equal(inactive)
     return live
+  }
+
+  async function asAdmin(method: string, path: string, body?: unknown): Promise<void> {
+    const { access_token: token } = await aSession(fragile.client, admin)
+    const options = { token, ...(body !== undefined && { body }) }
+    const answer = await fragile.client.call(method, `/v1/admin${path}`, options)
+    expect(answer.status, answer.text).to.be.within(200, 204)
   }
 
   const sessionsOf = ({ id }: Someone) => `${keyPrefix}sessions:{${id}}`
@@ -487,6 +498,31 @@ describe('introspection and forward-auth', function () {
           await aSession(fragile.client, mine)
         },
       },
+      'a disabled account': {
+        lives: [false, false],
+        act: ({ id }) => asAdmin('POST', `/users/${id}/disable`),
+      },
+      'an account that was disabled and enabled': {
+        lives: [false, false],
+        async act({ id }) {
+          await asAdmin('POST', `/users/${id}/disable`)
+          await asAdmin('POST', `/users/${id}/enable`)
+        },
+      },
+      'an account deleted by an admin': { lives: [false, false], act: ({ id }) => asAdmin('DELETE', `/users/${id}`) },
+      'the end of one session by an admin': {
+        lives: [false, true],
+        act: ({ id, tokens }) => asAdmin('DELETE', `/sessions/${id}/${tokens.session.id}`),
+      },
+      'the end of all sessions by an admin': {
+        lives: [false, false],
+        act: ({ id }) => asAdmin('DELETE', `/users/${id}/sessions`),
+      },
+      'the end of all sessions by an operator': {
+        lives: [false, false],
+        act: ({ email }) => latchkey(['sessions', 'revoke-user', email], fragile.stores),
+      },
+      'another role': { lives: [true, true], act: ({ id }) => asAdmin('PATCH', `/users/${id}`, { role: 'admin' }) },
       'HDEL by hand': {
         lives: [false, true],
         act: (mine) => fragile.redis.operator().hdel(sessionsOf(mine), mine.tokens.session.id),
@@ -537,6 +573,25 @@ describe('introspection and forward-auth', function () {
     expect((await introspect(token)).body).to.include({ username, email_verified: true })
     const { headers } = await client.call('GET', '/forward-auth', { token })
     expect([headers.get('x-auth-username'), headers.get('x-auth-email-verified')]).to.deep.equal([username, 'true'])
+  })
+
+  it('show another role and another address with the next answer', async () => {
+    const { client, introspect } = fragile
+    const someone = await aPerson(client)
+    const token = someone.tokens.access_token
+    const email = uniqueEmail()
+    await asAdmin('PATCH', `/users/${someone.id}`, { role: 'admin' })
+    expect((await introspect(token)).body).to.include({ role: 'admin', email: someone.email })
+
+    await client.call('PATCH', '/v1/me', { token, body: { email, current_password: someone.password } })
+    const mail = await readMails(smtp).mailTo(email, /^Confirm your new/)
+    const [, link] = /\?token=([\w-]+)/.exec(mail.text)!
+    expect((await client.post('/v1/auth/verify-email', { body: { token: link } })).status).to.equal(200)
+
+    expect((await introspect(token)).body).to.include({ role: 'admin', email })
+    const { headers } = await client.call('GET', '/forward-auth', { token })
+    expect([headers.get('x-auth-role'), headers.get('x-auth-email')]).to.deep.equal(['admin', email])
+    expect((await client.me(token)).body).to.include({ role: 'admin', email })
   })
 })
 
