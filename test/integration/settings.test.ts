@@ -225,6 +225,7 @@ describe('the settings', () => {
 
     it('leave behind, for every process, up to when they had ended things, whatever they are changed to', async () => {
       const [mine, other] = [aProcess(), aProcess()]
+      await mine.reread()
       expect(lapsedIn(mine)).to.equal(0)
 
       await mine.change({ [life]: 60 }, ada)
@@ -296,6 +297,7 @@ describe('the settings', () => {
 
     it('are never read apart from what the life before has left', async () => {
       const [mine, other] = [aProcess(), aProcess()]
+      await mine.reread()
       const pairOf = (settings: ReturnType<typeof aProcess>) => `${settings.current()[life]} ${lapsedIn(settings)}`
       const left = [pairOf(mine)]
       const seen = new Set<string>()
