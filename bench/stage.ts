@@ -76,6 +76,8 @@ export async function openStage(signal: AbortSignal) {
     const services = createServices(config, { log: (event) => events.emit(event) })
     closers.push(() => services.close())
     await once(events, 'redis.ready') // it does not queue what comes too early
+    await services.schema.migrate(signal)
+    await services.settings.reread()
     return services
   }
 
@@ -125,6 +127,7 @@ export async function openStage(signal: AbortSignal) {
           SETTING_LOGINS_PER_ADDRESS_MAX: '1000000',
           SETTING_REGISTRATIONS_PER_ADDRESS_MAX: '1000000',
           SETTING_WRONG_TOKENS_PER_ADDRESS_MAX: '1000000',
+          SETTING_MAIL_REQUESTS_PER_ADDRESS_MAX: '1000000',
           ...env,
         },
         isReady: async (url) => (await fetch(`${url}/health/ready`)).ok,
