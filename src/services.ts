@@ -168,28 +168,20 @@ export function createServices(
 
 /** What makes the links of mails: the tokens are minted by the accounts, at the moment a mail is sent. */
 function linksOf(frontendUrl: string, settings: () => Settings, accounts: () => Accounts): Links {
-  const link = (page: string, token: string | null) => token && { url: `${frontendUrl}/${page}?token=${token}` }
-  const sentMail = ({ id, userId, address, facts }: Mail) => ({
-    id,
-    userId,
-    address,
-    queuedAt: new Date(facts.at ?? 0),
-  })
-  const toReset = async (mail: Mail) =>
-    link(
-      'reset-password',
-      await accounts().mintResetToken(sentMail(mail), settings().reset_token_ttl_seconds * 1000),
-    ) || null
-  const toVerify = async (mail: Mail) =>
-    link(
-      'verify-email',
-      await accounts().mintVerificationToken(sentMail(mail), settings().verification_token_ttl_seconds * 1000),
-    ) || null
-  const toSet = async (mail: Mail) =>
-    link(
-      'reset-password',
-      await accounts().mintResetToken(sentMail(mail), settings().verification_token_ttl_seconds * 1000),
-    ) || null
+  const linkTo =
+    (
+      page: 'reset-password' | 'verify-email',
+      mint: 'mintResetToken' | 'mintVerificationToken',
+      life: 'reset_token_ttl_seconds' | 'verification_token_ttl_seconds',
+    ) =>
+    async ({ id, userId, address, facts }: Mail) => {
+      const sent = { id, userId, address, queuedAt: new Date(facts.at ?? 0) }
+      const token = await accounts()[mint](sent, settings()[life] * 1000)
+      return token === null ? null : { url: `${frontendUrl}/${page}?token=${token}` }
+    }
+  const toReset = linkTo('reset-password', 'mintResetToken', 'reset_token_ttl_seconds')
+  const toSet = linkTo('reset-password', 'mintResetToken', 'verification_token_ttl_seconds')
+  const toVerify = linkTo('verify-email', 'mintVerificationToken', 'verification_token_ttl_seconds')
   return {
     'reset-password': toReset,
     'set-password': toSet,

@@ -1,9 +1,10 @@
 import { v4 } from 'uuid'
 import type { Actor } from '../audit/index.ts'
 import type { Fault } from '../errors.ts'
+import { canonicalLabel } from '../platform/label.ts'
 import { faultOfHash } from './imported-hashes.ts'
 import type { Parts } from './parts.ts'
-import { canonicalEmail, canonicalLabel } from './rules.ts'
+import { canonicalEmail } from './rules.ts'
 import type { Newcomer } from './users-table.ts'
 
 /** What another system says of one person, under the names that an import has; nothing of it is believed. */

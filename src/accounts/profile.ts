@@ -1,10 +1,11 @@
 import { AppError } from '../errors.ts'
+import { canonicalLabel } from '../platform/label.ts'
 import type { Session } from '../sessions/index.ts'
 import { owner } from './actor.ts'
 import type { Caller } from './ending.ts'
 import type { Parts } from './parts.ts'
 import { cardOf, type Person } from './person.ts'
-import { canonicalLabel, mustBeFaultless } from './rules.ts'
+import { mustBeFaultless } from './rules.ts'
 import { takenOr } from './users-table.ts'
 
 /** What people see and change of themselves and their sessions. */

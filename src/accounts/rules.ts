@@ -1,5 +1,6 @@
 import { dictionary } from '@zxcvbn-ts/language-common'
 import { AppError, type Fault } from '../errors.ts'
+import { canonicalLabel, codePoints, labelMaxCodePoints } from '../platform/label.ts'
 
 /**
  * What a person may call themselves and choose as a password. Pure rules that are explained to people; the database has
@@ -13,9 +14,6 @@ const ascii = /^[!-~]+$/
 const localPart = /^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/
 const domain = /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(?!\d+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const username = /^[a-z0-9][a-z0-9._-]{1,31}$/i
-/** Controls, lone surrogates, separators of lines, the mark of lost bytes, and what is not seen or turns text around. */
-const unprintable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFD\u061C\u200B\u200E\u200F\u202A-\u202E\u2060-\u206F\uFEFF]/u
-const labelMaxCodePoints = 100
 const passwordMaxCodePoints = 128
 
 /**
@@ -34,19 +32,6 @@ export function canonicalEmail(text: string): string | null {
 
 export function isUsername(text: string): boolean {
   return username.test(text)
-}
-
-/** A name for people to read (of a person or a device), in NFC without blanks around it; null when it cannot be one. */
-export function canonicalLabel(text: string): string | null {
-  if (unprintable.test(text)) return null
-  const label = text.normalize('NFC').trim()
-  const length = codePoints(label)
-  return length >= 1 && length <= labelMaxCodePoints ? label : null
-}
-
-/** Length as people count it, and as SP 800-63B-4 §3.1.1.2 does: an emoji outside the first plane is one. */
-function codePoints(text: string): number {
-  return Array.from(text).length
 }
 
 /** The form of a password that is hashed: NFC, so that two keyboards type the same (SP 800-63B-4 §3.1.1.2). */

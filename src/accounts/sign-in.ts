@@ -1,6 +1,7 @@
 import { v4 } from 'uuid'
 import { AppError } from '../errors.ts'
 import { digest } from '../platform/digest.ts'
+import { canonicalLabel } from '../platform/label.ts'
 import type { Client, Session, TokenPair } from '../sessions/index.ts'
 import type { Subject } from '../throttle/index.ts'
 import { owner, stranger, theService } from './actor.ts'
@@ -8,7 +9,7 @@ import { consequences } from './consequences.ts'
 import type { Ending } from './ending.ts'
 import type { Parts } from './parts.ts'
 import { cardOf, type Person } from './person.ts'
-import { canonicalEmail, canonicalLabel, isUsername, mustBeFaultless } from './rules.ts'
+import { canonicalEmail, isUsername, mustBeFaultless } from './rules.ts'
 
 /** An open session with its tokens and its person. */
 export interface SignedIn {

@@ -5,6 +5,7 @@ import { AppError } from '../errors.ts'
 import { announce } from '../platform/bulletin.ts'
 import type { Clock } from '../platform/clock.ts'
 import { digest } from '../platform/digest.ts'
+import { canonicalLabel, labelMaxCodePoints } from '../platform/label.ts'
 import { fromPostgres, type Knex } from '../platform/postgres.ts'
 
 /** A service that may ask about tokens. Its secret is kept as a digest, and told once. */
@@ -32,8 +33,6 @@ interface ClientRow {
 export type Clients = ReturnType<typeof createClients>
 
 const secretBytes = 32
-const nameMaxCodePoints = 100
-const unprintable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFD\u061C\u200B\u200E\u200F\u202A-\u202E\u2060-\u206F\uFEFF]/u
 const lastUsedStepMs = 60_000
 
 /**
@@ -75,10 +74,10 @@ export function createClients({ knex, audit, clock }: { knex: Knex; audit: Pick<
    * @throws AppError `validation-failed`, `unavailable`
    */
   async function create(name: string, actor: Actor): Promise<{ client: ServiceClient; secret: string }> {
-    const called = canonicalName(name)
+    const called = canonicalLabel(name)
     if (called === null)
       throw new AppError('validation-failed', {
-        faults: [{ member: 'name', detail: `must be 1 to ${nameMaxCodePoints} printable characters` }],
+        faults: [{ member: 'name', detail: `must be 1 to ${labelMaxCodePoints} printable characters` }],
       })
     const secret = randomBytes(secretBytes).toString('base64url')
     const row: ClientRow = {
@@ -166,14 +165,6 @@ export function createClients({ knex, audit, clock }: { knex: Knex; audit: Pick<
   }
 
   return { create, list, revoke, verify, reread, settle }
-}
-
-/** A name for people to read, in NFC without blanks around it; null when it cannot be one. */
-function canonicalName(text: string): string | null {
-  if (unprintable.test(text)) return null
-  const name = text.normalize('NFC').trim()
-  const length = Array.from(name).length
-  return length >= 1 && length <= nameMaxCodePoints ? name : null
 }
 
 function toClient(row: ClientRow): ServiceClient {

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { canonicalEmail, canonicalLabel, canonicalPassword, faultsOf, isUsername } from '../../src/accounts/rules.ts'
+import { canonicalEmail, canonicalPassword, faultsOf, isUsername } from '../../src/accounts/rules.ts'
+import { canonicalLabel } from '../../src/platform/label.ts'
 
 describe('the rule for e-mail addresses', () => {
   it('takes plain addresses and folds them to lower case', () => {
