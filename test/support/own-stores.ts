@@ -1,3 +1,4 @@
+import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import knexModule, { type Knex } from 'knex'
@@ -17,6 +18,8 @@ export interface OwnStore {
 }
 
 export interface OwnRedis extends OwnStore {
+  /** Where it keeps its data. */
+  dataDir: string
   /** The connection of an operator, made anew when it broke. */
   operator: () => Redis
 }
@@ -38,6 +41,7 @@ export async function ownRedis(): Promise<OwnRedis> {
   const store = await own(dir, () => startRedis({ dir, ephemeral: true, args }))
   let operator: Redis | undefined
   return Object.assign(store, {
+    dataDir: path.join(dir, 'redis'),
     operator() {
       if (!operator) {
         operator = connectRedis(store.url)
