@@ -6,6 +6,7 @@ import { eventually } from '../support/eventually.ts'
 import {
   choose,
   during,
+  expectAllUnavailable,
   expectRecovery,
   expectStatus,
   expectUnavailable,
@@ -13,9 +14,11 @@ import {
   note,
   shuffled,
   times,
+  together,
   untilItWorks,
   untilReadyIs,
   type Harm,
+  type NamedRequest,
   type Refused,
 } from '../support/faults.ts'
 import { connectPostgres, ownPostgres, type OwnPostgres } from '../support/own-stores.ts'
@@ -99,40 +102,39 @@ describe('a PostgreSQL that', function () {
   /** What cannot be answered without PostgreSQL is a 503, also for many at once; what needs Redis alone still works. */
   async function expectAway(on: TestService, leaving: Leaving[]): Promise<Refused> {
     const asked = works(on.client, cast)
-    const all = [...asked, ...leaving.map(({ name, ask }) => [name, ask] as const)]
-    const one = await expectUnavailable(
-      ...shuffled(all, draw).map(([name, ask]): [string, Promise<Answer>] => [name, ask()]),
-    )
     const sixty = Array.from({ length: 60 }, () => choose(asked, draw))
-    const many = await expectUnavailable(...sixty.map(([name, ask]): [string, Promise<Answer>] => [name, ask()]))
-    const { body } = await untilReadyIs(503, on.client)
-    expect(body.checks).to.include({ redis: 'ok', postgres: 'unavailable', migrations: 'ok' })
+    const toldOf = untilReadyIs(503, on.client)
+    const seen = [
+      await expectAllUnavailable(shuffled([...asked, ...requestsOf(leaving)], draw)),
+      await expectAllUnavailable(sixty),
+    ]
     await expectStatus(on.client.get('/health/live'), 200)
+    expect((await toldOf).body.checks).to.include({ redis: 'ok', postgres: 'unavailable', migrations: 'ok' })
     for (const [name, ask] of checks(on.client, cast)) expect((await ask()).status, name).to.equal(200)
     for (const { name, ends } of leaving.filter(isDoneInRedis))
       for (const { access_token } of ends) expect((await on.client.protected(access_token)).status, name).to.equal(401)
-    return { count: one.count + many.count, slowestMs: Math.max(one.slowestMs, many.slowestMs) }
+    return together(seen)
   }
 
+  const requestsOf = (leaving: Leaving[]) => leaving.map(({ name, ask }): NamedRequest => [name, ask])
+
   /** Nobody was signed out but those who asked for it, and what could not be confirmed can be repeated. */
-  async function expectBack(on: TestService, leaving: Leaving[]): Promise<string> {
-    const recovered = await expectRecovery(on.client)
-    const { keeper, forgetful } = cast
-    for (const { email } of [keeper, forgetful])
-      await expectStatus(on.client.login({ email, password: 'not the password' }), 401)
-    for (const person of [keeper, forgetful])
-      person.tokens = (await expectStatus(on.client.refresh(person.tokens.refresh_token), 200)).body as Tokens
-    await expectStatus(on.client.me(keeper.tokens.access_token), 200)
-    for (const { name, leaver, ask, ends } of leaving) {
-      expect((await ask()).status, `${name} once more`).to.be.oneOf([200, 204, 401, 404])
-      for (const { access_token, refresh_token } of ends) {
-        expect((await on.client.me(access_token)).status, name).to.equal(401)
-        expect((await on.client.refresh(refresh_token)).status, name).to.equal(401)
+  async function expectBack({ client: asked }: TestService, leaving: Leaving[]): Promise<string> {
+    return expectRecovery(asked, async () => {
+      for (const person of [cast.keeper, cast.forgetful]) {
+        await expectStatus(asked.login({ email: person.email, password }), 200)
+        person.tokens = (await expectStatus(asked.refresh(person.tokens.refresh_token), 200)).body as Tokens
       }
-      const isSpared = !ends.includes(leaver.tokens)
-      if (isSpared) await expectStatus(on.client.me(leaver.tokens.access_token), 200)
-    }
-    return recovered
+      for (const { name, leaver, ask, ends } of leaving) {
+        expect((await ask()).status, `${name} once more`).to.be.oneOf([200, 204, 401, 404])
+        for (const { access_token, refresh_token } of ends) {
+          expect((await asked.me(access_token)).status, name).to.equal(401)
+          expect((await asked.refresh(refresh_token)).status, name).to.equal(401)
+        }
+        const isSpared = !ends.includes(leaver.tokens)
+        if (isSpared) await expectStatus(asked.me(leaver.tokens.access_token), 200)
+      }
+    })
   }
 
   async function expectToSurvive(row: string, harm: Harm, on = service): Promise<void> {
@@ -237,11 +239,11 @@ describe('a PostgreSQL that', function () {
       },
       async () => {
         await untilReadyIs(503, client)
-        const seen = await expectUnavailable(
-          client.register({ email: uniqueEmail(), password }),
-          client.login({ email: cast.keeper.email, password }),
-          ...leaving.map(({ name, ask }): [string, Promise<Answer>] => [name, ask()]),
-        )
+        const seen = await expectAllUnavailable([
+          ['register', () => client.register({ email: uniqueEmail(), password })],
+          ['login', () => client.login({ email: cast.keeper.email, password })],
+          ...requestsOf(leaving),
+        ])
         await expectStatus(client.me(cast.keeper.tokens.access_token), 200)
         return seen
       },
@@ -287,7 +289,7 @@ describe('a PostgreSQL that', function () {
   describe('is behind a network that', () => {
     const poolMax = 4
     /** Outside the pool: the bulletin, and the jobs. */
-    const ownMax = 4
+    const ownMax = 7
     let proxy: Proxy
     let behind: TestService
     before(async () => {

@@ -1,11 +1,11 @@
 import fs from 'node:fs'
 import { expect } from 'chai'
-import type { Knex } from 'knex'
 import { expectProblem, type Answer, type ApiClient, type Tokens } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   choose,
   during,
+  expectAllUnavailable,
   expectRecovery,
   expectStatus,
   expectUnavailable,
@@ -14,22 +14,24 @@ import {
   note,
   recoveryMs,
   shuffled,
+  together,
   untilItWorks,
   untilReadyIs,
   type Harm,
+  type NamedRequest,
   type Refused,
 } from '../support/faults.ts'
 import { askForError, isHandshake, redisFraming } from '../support/framing.ts'
-import { connectPostgres, ownRedis, type OwnRedis } from '../support/own-stores.ts'
+import { ownPostgres, ownRedis, type OwnPostgres, type OwnRedis } from '../support/own-stores.ts'
 import { aPerson, aSession, password } from '../support/people.ts'
 import { addressOf, startProxy, urlThrough, type Proxy } from '../support/proxy.ts'
 import { aCast, checks, expectEveryRoute, leavings, works, type Cast, type Leaving } from '../support/requests.ts'
 import { random } from '../support/seed.ts'
 import { startService, type TestService } from '../support/service.ts'
 import { startSmtp, type SmtpSink } from '../support/smtp.ts'
-import { connectRedis, databaseUrl } from '../support/stores.ts'
+import { connectRedis } from '../support/stores.ts'
 
-let database: Knex
+let postgres: OwnPostgres
 let smtp: SmtpSink
 
 /** A service, and who asks it for everything. */
@@ -40,44 +42,44 @@ interface Stage {
 }
 
 async function aStage(env: Record<string, string>): Promise<Stage> {
-  const service = await startService({ ...smtp.env, ...env })
+  // A database of its own: in the shared one wait the mails of everybody whom the other tests register.
+  const service = await startService({ ...smtp.env, DATABASE_URL: postgres.url, ...env })
   const { client } = service
   await untilItWorks(client)
-  return { service, client, cast: await aCast(client, { database, smtp }) }
+  return { service, client, cast: await aCast(client, { database: postgres.database, smtp }) }
 }
 
 /** What holds while Redis cannot be used for anything; 60 requests at once take no longer than one. */
 async function expectAway({ client, cast }: Stage, leaving: Leaving[], draw: () => number): Promise<Refused> {
-  const { keeper } = cast
-  const requests = [
+  const requests: NamedRequest[] = [
     ...checks(client, cast),
     ...works(client, cast),
-    ...leaving.map(({ name, ask }) => [name, ask] as const),
+    ...requestsOf(leaving),
+    ['get /v1/me (unknown token)', () => client.me('11111111-2222-4333-8444-555555555555')],
   ]
-  const one = await expectUnavailable(...requests.map(([name, ask]): [string, Promise<Answer>] => [name, ask()]))
   const sixty = Array.from({ length: 60 }, () => choose(requests, draw))
-  const many = await expectUnavailable(...sixty.map(([name, ask]): [string, Promise<Answer>] => [name, ask()]))
-  await expectUnavailable(client.me('11111111-2222-4333-8444-555555555555'), client.me(keeper.tokens.access_token))
+  const toldOf = untilReadyIs(503, client)
+  const seen = [await expectAllUnavailable(requests), await expectAllUnavailable(sixty)]
   await expectStatus(client.get('/health/live'), 200)
-  const { body } = await untilReadyIs(503, client)
-  expect(body.checks).to.include({ redis: 'unavailable', postgres: 'ok', migrations: 'ok' })
-  return { count: one.count + many.count + 2, slowestMs: Math.max(one.slowestMs, many.slowestMs) }
+  expect((await toldOf).body.checks).to.include({ redis: 'unavailable', postgres: 'ok', migrations: 'ok' })
+  return together(seen)
 }
+
+const requestsOf = (leaving: Leaving[]) => leaving.map(({ name, ask }): NamedRequest => [name, ask])
 
 /** Nothing was lost and nothing happened in the dark: every session is there, and can be ended now. */
 async function expectBack({ client, cast }: Stage, leaving: Leaving[]): Promise<string> {
-  const recovered = await expectRecovery(client)
-  for (const [name, ask] of checks(client, cast)) expect((await ask()).status, name).to.equal(200)
-  const { items } = (await client.sessions(cast.keeper.tokens.access_token)).body as { items: unknown[] }
-  expect(items).to.have.length(2)
-  const fresh = (await expectStatus(client.refresh(cast.keeper.tokens.refresh_token), 200)).body as Tokens
-  cast.keeper.tokens = fresh
-  for (const { name, leaver, other, ask, ends } of leaving) {
-    for (const { access_token } of [leaver.tokens, other]) await expectStatus(client.protected(access_token), 200)
-    expect((await ask()).status, name).to.be.oneOf([200, 204])
-    for (const { access_token } of ends) expect((await client.me(access_token)).status, name).to.equal(401)
-  }
-  return recovered
+  return expectRecovery(client, async () => {
+    const { keeper } = cast
+    for (const [name, ask] of checks(client, cast)) expect((await ask()).status, name).to.equal(200)
+    expect((await client.sessions(keeper.tokens.access_token)).body.items).to.have.length(2)
+    keeper.tokens = (await expectStatus(client.refresh(keeper.tokens.refresh_token), 200)).body as Tokens
+    for (const { name, leaver, other, ask, ends } of leaving) {
+      for (const { access_token } of [leaver.tokens, other]) await expectStatus(client.protected(access_token), 200)
+      expect((await ask()).status, name).to.be.oneOf([200, 204])
+      for (const { access_token } of ends) expect((await client.me(access_token)).status, name).to.equal(401)
+    }
+  })
 }
 
 /** What cannot be done without a write to Redis. Of the rest some is answered, and some cannot be counted. */
@@ -97,12 +99,11 @@ const needToWrite = new Set([
 ])
 
 before(async () => {
-  database = connectPostgres(databaseUrl())
-  smtp = await startSmtp()
+  ;[postgres, smtp] = await Promise.all([ownPostgres(), startSmtp()])
 })
 after(async () => {
   await smtp.stop()
-  await database.destroy()
+  await postgres.discard()
 })
 
 describe('a Redis that', function () {
@@ -205,10 +206,8 @@ describe('a Redis that', function () {
         const keysBefore = await redis.operator().dbsize()
 
         const refused = await during(harm, async () => {
-          const writes = [...works(client, cast).filter(([asked]) => needToWrite.has(asked)), ...entries(leaving)]
-          const seen = await expectUnavailable(
-            ...shuffled(writes, draw).map(([asked, ask]): [string, Promise<Answer>] => [asked, ask()]),
-          )
+          const writes = works(client, cast).filter(([asked]) => needToWrite.has(asked))
+          const seen = await expectAllUnavailable(shuffled([...writes, ...requestsOf(leaving)], draw))
           expect(await redis.operator().dbsize(), 'number of keys').to.equal(keysBefore)
           await eventually(() => expectStatus(client.protected(cast.keeper.tokens.access_token), 200))
           await untilReadyIs(503, client)
@@ -218,8 +217,6 @@ describe('a Redis that', function () {
         note(`F09 Redis ${name}`, `${inWords(refused)}; ${await expectBack(stage, leaving)}`)
       })
   })
-
-  const entries = (leaving: Leaving[]) => leaving.map(({ name, ask }): [string, () => Promise<Answer>] => [name, ask])
 
   it('F10 is full opens and renews no session, ends them, and nothing is half done', async () => {
     const { cast } = stage
@@ -268,12 +265,12 @@ describe('a Redis that', function () {
     const leaving = await leavings(client, cast)
     const { email, tokens } = await aPerson(client)
     const body = { name: 'Ada' }
-    const requests: [string, () => Promise<Answer>][] = [
+    const requests: NamedRequest[] = [
       ...checks(client, cast),
       ['login', () => client.login({ email, password })],
       ['refresh', () => client.refresh(tokens.refresh_token)],
       ['another name', () => client.call('PATCH', '/v1/me', { token: tokens.access_token, body })],
-      ...entries(leaving),
+      ...requestsOf(leaving),
     ]
 
     for (const [name, ask] of shuffled(requests, draw)) {
@@ -472,7 +469,7 @@ describe('a network before Redis that', function () {
     const { stage, proxy } = open[0]!
     const { client, cast } = stage
     const someone = await aPerson(client)
-    const requests: [string, () => Promise<Answer>][] = [
+    const requests: NamedRequest[] = [
       ...checks(client, cast),
       ['login', () => client.login({ email: someone.email, password })],
       ['me', () => client.me(someone.tokens.access_token)],

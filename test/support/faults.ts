@@ -26,30 +26,42 @@ export interface Refused {
   slowestMs: number
 }
 
+export function together(all: Refused[]): Refused {
+  return {
+    count: all.reduce((sum, { count }) => sum + count, 0),
+    slowestMs: Math.max(...all.map(({ slowestMs }) => slowestMs)),
+  }
+}
+
 export const inWords = ({ count, slowestMs }: Refused) =>
   `${count} requests answered 503, the slowest after ${Math.round(slowestMs)} ms`
 
-/** Asks all at once, and expects each to be told in time that the service cannot answer, and nothing of why. */
-export async function expectUnavailable(
-  ...asked: (Promise<Answer> | [name: string, Promise<Answer>])[]
-): Promise<Refused> {
+/** A request by a name that begins with its route, as it is declared. */
+export type NamedRequest = [name: string, ask: () => Promise<Answer>]
+
+/** Expects each to be told in time that the service cannot answer, and nothing of why. */
+export async function expectUnavailable(...asked: Promise<Answer>[]): Promise<Refused> {
+  return expectAllUnavailable(asked.map((asking, i) => [`request ${i + 1}`, () => asking]))
+}
+
+/** Asks all of it at once, and expects the same. */
+export async function expectAllUnavailable(requests: NamedRequest[]): Promise<Refused> {
   const startedAt = performance.now()
-  const times = await Promise.all(
-    asked.map(async (each, i) => {
-      const [name, asking] = Array.isArray(each) ? each : [`request ${i + 1}`, each]
-      const answer = await asking
-      const tookMs = performance.now() - startedAt
+  const tookMs = await Promise.all(
+    requests.map(async ([name, ask]) => {
+      const answer = await ask()
+      const answeredMs = performance.now() - startedAt
       expect({ name, status: answer.status, text: answer.text }).to.include({ name, status: 503 })
-      expect(tookMs, `milliseconds until the answer to ${name}`).to.be.below(answerMs)
+      expect(answeredMs, `milliseconds until the answer to ${name}`).to.be.below(answerMs)
       expectProblem(answer, 503, 'unavailable')
       expect(answer.headers.get('retry-after')).to.match(/^[1-9]\d*$/)
       expect(answer.text).to.not.match(
         /redis|postgres|sql|read.?only|masterdown|clusterdown|loading|replicas|script|busy|auth|OOM|ERR |ECONN|sock|timed? ?out|connections/i,
       )
-      return tookMs
+      return answeredMs
     }),
   )
-  return { count: asked.length, slowestMs: Math.max(...times) }
+  return { count: requests.length, slowestMs: Math.max(...tookMs) }
 }
 
 export async function expectStatus(asked: Promise<Answer>, ...statuses: number[]): Promise<Answer> {
@@ -92,12 +104,10 @@ export async function msOf(work: () => Promise<unknown>): Promise<number> {
   return Math.round(performance.now() - startedAt)
 }
 
-/** How long it took from now until the service worked, and until it called itself ready. */
-export async function expectRecovery(client: ApiClient): Promise<string> {
-  const [worksMs, readyMs] = await Promise.all([
-    msOf(() => untilItWorks(client)),
-    msOf(() => untilReadyIs(200, client)),
-  ])
+/** Waits until the service works and calls itself ready; looks meanwhile, as soon as it works. */
+export async function expectRecovery(client: ApiClient, look: () => Promise<void>): Promise<string> {
+  const working = msOf(() => untilItWorks(client))
+  const [worksMs, readyMs] = await Promise.all([working, msOf(() => untilReadyIs(200, client)), working.then(look)])
   return `works again after ${worksMs} ms, says ready after ${readyMs} ms`
 }
 

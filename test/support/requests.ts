@@ -4,6 +4,7 @@ import { routes } from '../../src/http/index.ts'
 import type { Answer, ApiClient, Tokens } from './client.ts'
 import { basicOf } from './command-line.ts'
 import { eventually } from './eventually.ts'
+import type { NamedRequest } from './faults.ts'
 import { readMails, subjects, tokenIn } from './mailbox.ts'
 import { aPerson, aSession, password, uniqueEmail, type Someone } from './people.ts'
 import type { SmtpSink } from './smtp.ts'
@@ -22,9 +23,6 @@ export interface Cast {
   /** A service that may introspect. */
   authorization: string
 }
-
-/** A request by a name that begins with its route, as it is declared. */
-export type NamedRequest = [name: string, ask: () => Promise<Answer>]
 
 export async function aCast(client: ApiClient, { database, smtp }: { database: Knex; smtp: SmtpSink }): Promise<Cast> {
   const [keeper, forgetful, admin] = [await aPerson(client), await aPerson(client), await aPerson(client)]
@@ -202,7 +200,7 @@ export async function leavings(client: ApiClient, cast: Cast): Promise<Leaving[]
     Object.entries(leavingRequests).map(async ([name, request]) => {
       const leaver = await aPerson(client)
       const who = { leaver, other: await aSession(client, leaver) }
-      return { name, ...who, ...request(who, client, cast) }
+      return Object.assign(who, request(who, client, cast), { name })
     }),
   )
 }
