@@ -1,4 +1,3 @@
-import fs from 'node:fs'
 import { expect } from 'chai'
 import { expectProblem, type Answer, type ApiClient, type Tokens } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
@@ -299,7 +298,7 @@ describe('a Redis that', function () {
       'has forgotten everything': () => redis.operator().flushall(),
       'is started again empty': async () => {
         await redis.kill()
-        fs.rmSync(redis.dataDir, { recursive: true })
+        redis.forget()
         await redis.start()
       },
     }
