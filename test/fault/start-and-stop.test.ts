@@ -56,7 +56,7 @@ describe('a service', function () {
     const service = await startService(env, { clock })
     await eventually(async () => {
       const { checks } = (await service.client.get('/health/ready')).body
-      expect(checks).to.include({ redis: 'ok', postgres: 'unavailable' })
+      expect(checks).to.include({ redis: 'replaying', postgres: 'unavailable' })
     })
     const asked = [
       service.client.protected(tokens.access_token),
