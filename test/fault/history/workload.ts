@@ -1,0 +1,282 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect } from 'chai'
+import type { Answer, ApiClient, Tokens } from '../../support/client.ts'
+import { subjects } from '../../support/mailbox.ts'
+import { password, uniqueEmail } from '../../support/people.ts'
+import { random } from '../../support/seed.ts'
+import type { SmtpSink } from '../../support/smtp.ts'
+import type { Asked, Outcome } from './call.ts'
+import { tokenOf, type Pair, type Recorder } from './recorder.ts'
+
+/** Where the calls of a history go. */
+export interface Place {
+  name: string
+  client: () => ApiClient
+}
+
+export interface World {
+  places: Place[]
+  recorder: Recorder
+  smtp: SmtpSink
+  authorization: string
+}
+
+type Chance = () => number
+
+/** A person as their clients know them: what they believe of their sessions only chooses what they do next. */
+export interface Person {
+  name: string
+  email: string
+  /** The first one is the likeliest. */
+  passwords: string[]
+  sessions: KnownSession[]
+  linksTaken: Set<string>
+}
+
+interface KnownSession {
+  name: string
+  id: string
+  pairs: Pair[]
+  hasEnded: boolean
+}
+
+const names = ['Ada', 'Ben', 'Cleo', 'Dora', 'Emil', 'Fanny']
+const sessionsWanted = 5
+const endedRemembered = 6
+const thinkMaxMs = 170
+
+/** How often what is asked for, in parts of the whole; a login comes by itself where too few sessions are open. */
+export const mixture = {
+  check: 50,
+  refresh: 18,
+  'refresh again': 5,
+  'log in': 4,
+  'log out': 9,
+  'log out everywhere': 2,
+  revoke: 3,
+  'revoke others': 1.5,
+  'change password': 2,
+  'reset password': 2,
+}
+
+/** Registers the people of a history; their first sessions are ended, so that it begins with none. */
+export async function settle({ places, recorder }: World, count: number): Promise<Person[]> {
+  return Promise.all(
+    names.slice(0, count).map(async (name) => {
+      const client = places[0]!.client()
+      const email = uniqueEmail()
+      const answer = await client.register({ email, password, device_name: name })
+      expect(answer.status, answer.text).to.equal(201)
+      const tokens = answer.body as Tokens
+      expect((await client.logout(tokens.access_token)).status).to.equal(204)
+      void recorder
+      return { name, email, passwords: [password], sessions: [], linksTaken: new Set<string>() }
+    }),
+  )
+}
+
+/** Lets many clients do what people do, at once and on each other's sessions, until it is over. */
+export async function runClients(
+  world: World,
+  people: Person[],
+  { clients, isOver, mix = mixture }: { clients: number; isOver: () => boolean; mix?: typeof mixture },
+): Promise<void> {
+  let words = 0
+  await Promise.all(
+    Array.from({ length: clients }, async (_, i) => {
+      const name = `c${i + 1}`
+      const chance = random(`client ${i + 1}`)
+      while (!isOver()) {
+        await delay(chance() * thinkMaxMs)
+        await act(world, name, pick(people, chance), chance, mix, () => `${password} ${++words}`)
+      }
+    }),
+  )
+}
+
+/** Asks for every token there was once more, now that everything is well. */
+export async function readAll(world: World, people: Person[]): Promise<void> {
+  const chance = random('last reading')
+  const pairs = people.flatMap((person) =>
+    person.sessions.flatMap(({ pairs: theirs }) => theirs.map((pair) => ({ person, pair }))),
+  )
+  while (pairs.length > 0)
+    await Promise.all(
+      pairs
+        .splice(0, 16)
+        .map(({ person, pair }, i) => checked(world, `r${i + 1}`, pick(world.places, chance), person, pair, chance)),
+    )
+}
+
+const pick = <T>(among: readonly T[], chance: Chance): T => among[Math.floor(chance() * among.length)]!
+
+function weighed(mix: typeof mixture, chance: Chance): keyof typeof mixture {
+  let left = chance() * Object.values(mix).reduce((sum, part) => sum + part, 0)
+  for (const [what, part] of Object.entries(mix)) {
+    left -= part
+    if (left < 0) return what as keyof typeof mixture
+  }
+  return 'check'
+}
+
+async function act(
+  world: World,
+  name: string,
+  person: Person,
+  chance: Chance,
+  mix: typeof mixture,
+  newPassword: () => string,
+): Promise<void> {
+  const place = pick(world.places, chance)
+  const client = place.client()
+  const call = (asked: Asked, send: () => Promise<Answer>) =>
+    world.recorder.call({ client: name, instance: place.name, person: person.name, asked }, send)
+  const open = person.sessions.filter(({ hasEnded }) => !hasEnded)
+  const ended = person.sessions.filter(({ hasEnded }) => hasEnded).slice(-endedRemembered)
+  const what = open.length < sessionsWanted && chance() < 0.3 ? 'log in' : weighed(mix, chance)
+  if (what === 'log in' || open.length === 0) return logIn()
+  const session = pick(open, chance)
+  const pair = session.pairs.at(-1)!
+  const token = tokenOf(pair, 'access')
+  const others = open.filter((other) => other !== session)
+
+  switch (what) {
+    case 'check': {
+      const asked = ended.length > 0 && chance() < 0.4 ? pick(ended, chance) : session
+      const shown = chance() < 0.75 ? asked.pairs.at(-1)! : pick(asked.pairs, chance)
+      await checked(world, name, place, person, shown, chance)
+      return
+    }
+    case 'refresh':
+      return refresh(session, pair)
+    case 'refresh again': {
+      const from = ended.length > 0 && chance() < 0.2 ? pick(ended, chance) : session
+      return refresh(from, chance() < 0.8 ? (from.pairs.at(-2) ?? from.pairs[0]!) : pick(from.pairs, chance))
+    }
+    case 'log out': {
+      const how = pick(['bearer', 'bearer', 'body', '/oauth/revoke'] as const, chance)
+      const shown = chance() < 0.9 ? pair : pick(session.pairs, chance)
+      const isAccess = how === 'bearer' || (how === '/oauth/revoke' && chance() < 0.5)
+      const text = isAccess ? shown.access : shown.refresh
+      const asked: Asked = { what, with: how, token: tokenOf(shown, isAccess ? 'access' : 'refresh') }
+      await insisting(asked, () => {
+        if (how === 'bearer') return client.logout(text)
+        if (how === 'body') return client.post('/v1/auth/logout', { body: { refresh_token: text } })
+        return client.post(how, { form: { token: text } })
+      }).then((outcome) => note(outcome, [session]))
+      return
+    }
+    case 'log out everywhere':
+      note(await insisting({ what, token }, () => client.logoutAll(pair.access)), open)
+      return
+    case 'revoke': {
+      const target = pick(open, chance)
+      const send = () => client.call('DELETE', `/v1/sessions/${target.id}`, { token: pair.access })
+      note(await insisting({ what, token, target: target.name }, send), [target])
+      return
+    }
+    case 'revoke others':
+      note(
+        await insisting({ what, token }, () => client.post('/v1/sessions/revoke-others', { token: pair.access })),
+        others,
+      )
+      return
+    case 'change password': {
+      const [current, next] = [person.passwords[0]!, newPassword()]
+      const body = { current_password: current, new_password: next }
+      const send = () => client.post('/v1/me/password', { token: pair.access, body })
+      const { outcome, answer } = await call({ what, token, current, next }, send)
+      if (outcome.kind === 'ok') session.pairs.push(world.recorder.pairIn(person.name, answer!.body as Tokens))
+      note(outcome, others)
+      learn(outcome, next)
+      return
+    }
+    case 'reset password':
+      return resetPassword()
+  }
+
+  async function logIn(): Promise<void> {
+    const proven = chance() < 0.85 ? person.passwords[0]! : pick(person.passwords, chance)
+    const { outcome, answer } = await call({ what: 'log in', password: proven }, () =>
+      client.login({ email: person.email, password: proven }),
+    )
+    if (outcome.kind === 'ok') {
+      const tokens = answer!.body as Tokens
+      const first = world.recorder.pairIn(person.name, tokens)
+      person.sessions.push({ name: first.session, id: tokens.session.id, pairs: [first], hasEnded: false })
+      person.passwords = [proven, ...person.passwords.filter((other) => other !== proven)].slice(0, 4)
+    } else if (outcome.kind === 'refused' && person.passwords[0] === proven) {
+      // Another one may have come into force behind an answer that was lost.
+      person.passwords.push(person.passwords.shift()!)
+    }
+  }
+
+  async function refresh(of: KnownSession, shown: Pair): Promise<void> {
+    const asked: Asked = { what: 'refresh', token: tokenOf(shown, 'refresh') }
+    const { outcome, answer } = await call(asked, () => client.refresh(shown.refresh))
+    if (outcome.kind === 'ok') {
+      const next = world.recorder.pairIn(person.name, answer!.body as Tokens)
+      if (!of.pairs.includes(next)) of.pairs.push(next)
+    } else if (outcome.kind === 'refused') of.hasEnded = true
+  }
+
+  async function resetPassword(): Promise<void> {
+    const mails = world.smtp.mailsTo(person.email).filter(({ subject }) => subjects.reset.test(subject))
+    const link = /\?token=([\w-]+)/.exec(mails.at(-1)?.text ?? '')?.[1]
+    if (link === undefined || person.linksTaken.has(link)) {
+      await client.post('/v1/auth/forgot-password', { body: { email: person.email } }).catch(() => undefined)
+      return
+    }
+    const next = newPassword()
+    const { outcome } = await call({ what: 'reset password', link, next }, () =>
+      client.post('/v1/auth/reset-password', { body: { token: link, new_password: next } }),
+    )
+    if (outcome.kind !== 'unknown') person.linksTaken.add(link)
+    note(outcome, open)
+    learn(outcome, next)
+  }
+
+  /** Asks once more, or twice, for an ending that was not confirmed. */
+  async function insisting(asked: Asked, send: () => Promise<Answer>): Promise<Outcome> {
+    for (let attempt = 1; ; attempt++) {
+      const { outcome } = await call(asked, send)
+      if (outcome.kind !== 'unknown' || attempt === 3 || chance() < 0.3) return outcome
+    }
+  }
+
+  function note(outcome: Outcome, over: KnownSession[]): void {
+    if (outcome.kind === 'ok') for (const each of over) each.hasEnded = true
+    if (outcome.kind === 'refused' && outcome.status === 401) session.hasEnded = true
+  }
+
+  function learn(outcome: Outcome, next: string): void {
+    if (outcome.kind === 'ok') person.passwords = [next, ...person.passwords].slice(0, 4)
+    if (outcome.kind === 'unknown') person.passwords = [...person.passwords.slice(0, 3), next]
+  }
+}
+
+async function checked(
+  { recorder, authorization }: World,
+  name: string,
+  { name: instance, client }: Place,
+  person: Person,
+  shown: Pair,
+  chance: Chance,
+): Promise<void> {
+  const at = pick(['/v1/me', '/forward-auth', '/oauth/introspect'] as const, chance)
+  const { outcome } = await recorder.call(
+    {
+      client: name,
+      instance,
+      person: person.name,
+      asked: { what: 'check', at, token: tokenOf(shown, 'access') },
+    },
+    () =>
+      at === '/oauth/introspect'
+        ? client().post(at, { form: { token: shown.access }, headers: { authorization } })
+        : client().get(at, shown.access),
+  )
+  const isLast = (session: KnownSession) => session.pairs.at(-1) === shown
+  const isDead = outcome.kind === 'refused' || (outcome.kind === 'ok' && outcome.isLive === false)
+  if (isDead) for (const session of person.sessions.filter(isLast)) session.hasEnded = true
+}
