@@ -41,11 +41,20 @@ interface KnownSession {
 }
 
 const names = ['Ada', 'Ben', 'Cleo', 'Dora', 'Emil', 'Fanny']
-const sessionsWanted = 5
 const endedRemembered = 6
-const thinkMaxMs = 170
 
-/** How often what is asked for, in parts of the whole; a login comes by itself where too few sessions are open. */
+/** How clients are. */
+export interface Manner {
+  clients: number
+  /** How long each of them waits at most before the next call. */
+  thinkMaxMs: number
+  /** How many sessions they want to be open of each person. */
+  sessions: number
+  /** How often what is asked for, in parts of the whole; a login comes by itself where too few sessions are open. */
+  mixture: Partial<typeof mixture>
+}
+
+/** What people do. */
 export const mixture = {
   check: 50,
   refresh: 18,
@@ -60,7 +69,7 @@ export const mixture = {
 }
 
 /** Registers the people of a history; their first sessions are ended, so that it begins with none. */
-export async function settle({ places, recorder }: World, count: number): Promise<Person[]> {
+export async function settle({ places }: World, count: number): Promise<Person[]> {
   return Promise.all(
     names.slice(0, count).map(async (name) => {
       const client = places[0]!.client()
@@ -69,7 +78,6 @@ export async function settle({ places, recorder }: World, count: number): Promis
       expect(answer.status, answer.text).to.equal(201)
       const tokens = answer.body as Tokens
       expect((await client.logout(tokens.access_token)).status).to.equal(204)
-      void recorder
       return { name, email, passwords: [password], sessions: [], linksTaken: new Set<string>() }
     }),
   )
@@ -79,7 +87,8 @@ export async function settle({ places, recorder }: World, count: number): Promis
 export async function runClients(
   world: World,
   people: Person[],
-  { clients, isOver, mix = mixture }: { clients: number; isOver: () => boolean; mix?: typeof mixture },
+  { clients, thinkMaxMs, ...manner }: Manner,
+  isOver: () => boolean,
 ): Promise<void> {
   let words = 0
   await Promise.all(
@@ -88,7 +97,7 @@ export async function runClients(
       const chance = random(`client ${i + 1}`)
       while (!isOver()) {
         await delay(chance() * thinkMaxMs)
-        await act(world, name, pick(people, chance), chance, mix, () => `${password} ${++words}`)
+        await act(world, name, pick(people, chance), chance, manner, () => `${password} ${++words}`)
       }
     }),
   )
@@ -110,9 +119,9 @@ export async function readAll(world: World, people: Person[]): Promise<void> {
 
 const pick = <T>(among: readonly T[], chance: Chance): T => among[Math.floor(chance() * among.length)]!
 
-function weighed(mix: typeof mixture, chance: Chance): keyof typeof mixture {
-  let left = chance() * Object.values(mix).reduce((sum, part) => sum + part, 0)
-  for (const [what, part] of Object.entries(mix)) {
+function weighed(among: Partial<typeof mixture>, chance: Chance): keyof typeof mixture {
+  let left = chance() * Object.values(among).reduce((sum, part) => sum + part, 0)
+  for (const [what, part] of Object.entries(among)) {
     left -= part
     if (left < 0) return what as keyof typeof mixture
   }
@@ -124,7 +133,7 @@ async function act(
   name: string,
   person: Person,
   chance: Chance,
-  mix: typeof mixture,
+  manner: Pick<Manner, 'sessions' | 'mixture'>,
   newPassword: () => string,
 ): Promise<void> {
   const place = pick(world.places, chance)
@@ -133,7 +142,7 @@ async function act(
     world.recorder.call({ client: name, instance: place.name, person: person.name, asked }, send)
   const open = person.sessions.filter(({ hasEnded }) => !hasEnded)
   const ended = person.sessions.filter(({ hasEnded }) => hasEnded).slice(-endedRemembered)
-  const what = open.length < sessionsWanted && chance() < 0.3 ? 'log in' : weighed(mix, chance)
+  const what = open.length < manner.sessions && chance() < 0.3 ? 'log in' : weighed(manner.mixture, chance)
   if (what === 'log in' || open.length === 0) return logIn()
   const session = pick(open, chance)
   const pair = session.pairs.at(-1)!
@@ -159,37 +168,32 @@ async function act(
       const isAccess = how === 'bearer' || (how === '/oauth/revoke' && chance() < 0.5)
       const text = isAccess ? shown.access : shown.refresh
       const asked: Asked = { what, with: how, token: tokenOf(shown, isAccess ? 'access' : 'refresh') }
-      await insisting(asked, () => {
+      const send = () => {
         if (how === 'bearer') return client.logout(text)
         if (how === 'body') return client.post('/v1/auth/logout', { body: { refresh_token: text } })
         return client.post(how, { form: { token: text } })
-      }).then((outcome) => note(outcome, [session]))
-      return
+      }
+      return note(await insisting(asked, send), [session])
     }
     case 'log out everywhere':
-      note(await insisting({ what, token }, () => client.logoutAll(pair.access)), open)
-      return
+      return note(await insisting({ what, token }, () => client.logoutAll(pair.access)), open)
     case 'revoke': {
       const target = pick(open, chance)
       const send = () => client.call('DELETE', `/v1/sessions/${target.id}`, { token: pair.access })
-      note(await insisting({ what, token, target: target.name }, send), [target])
-      return
+      return note(await insisting({ what, token, target: target.name }, send), [target])
     }
-    case 'revoke others':
-      note(
-        await insisting({ what, token }, () => client.post('/v1/sessions/revoke-others', { token: pair.access })),
-        others,
-      )
-      return
+    case 'revoke others': {
+      const send = () => client.post('/v1/sessions/revoke-others', { token: pair.access })
+      return note(await insisting({ what, token }, send), others)
+    }
     case 'change password': {
       const [current, next] = [person.passwords[0]!, newPassword()]
       const body = { current_password: current, new_password: next }
       const send = () => client.post('/v1/me/password', { token: pair.access, body })
       const { outcome, answer } = await call({ what, token, current, next }, send)
       if (outcome.kind === 'ok') session.pairs.push(world.recorder.pairIn(person.name, answer!.body as Tokens))
-      note(outcome, others)
       learn(outcome, next)
-      return
+      return note(outcome, others)
     }
     case 'reset password':
       return resetPassword()
@@ -232,8 +236,8 @@ async function act(
       client.post('/v1/auth/reset-password', { body: { token: link, new_password: next } }),
     )
     if (outcome.kind !== 'unknown') person.linksTaken.add(link)
-    note(outcome, open)
     learn(outcome, next)
+    return note(outcome, open)
   }
 
   /** Asks once more, or twice, for an ending that was not confirmed. */
@@ -244,9 +248,13 @@ async function act(
     }
   }
 
-  function note(outcome: Outcome, over: KnownSession[]): void {
-    if (outcome.kind === 'ok') for (const each of over) each.hasEnded = true
+  /** Half of those who have ended something look at once whether it holds. */
+  async function note(outcome: Outcome, over: KnownSession[]): Promise<void> {
     if (outcome.kind === 'refused' && outcome.status === 401) session.hasEnded = true
+    if (outcome.kind !== 'ok') return
+    for (const each of over) each.hasEnded = true
+    const one = over.length > 0 && chance() < 0.5 ? pick(over, chance) : null
+    if (one) await checked(world, name, pick(world.places, chance), person, one.pairs.at(-1)!, chance)
   }
 
   function learn(outcome: Outcome, next: string): void {
