@@ -21,6 +21,7 @@ import {
   type Shell,
   type Step,
 } from '../support/documentation.ts'
+import { continuityOf } from '../support/accounts.ts'
 import type { ApiClient, Tokens } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { catchMailsIn } from '../support/mail-catcher.ts'
@@ -335,6 +336,7 @@ async function ttlOfUnwritten(redis: Redis): Promise<number> {
   const lives = { idleMs: idle.initial * 1000, reuseWindowMs: reuseWindow.initial * 1000 } as Lives
   const sessions = createSessions({
     redis,
+    continuity: continuityOf(redis),
     prefix: keyPrefix,
     clock: systemClock,
     lives: () => lives,
