@@ -46,15 +46,11 @@ describe('a history of many clients', function () {
 
   it('has an order that explains it, whatever happens to the stores and instances', async () => {
     const world = aWorld()
-    const people = await settle(world, 5)
+    const people = await settle(world, 4)
     const isOver = overIn(historySeconds)
 
     const [harms] = await Promise.all([
-      runNemesis(stage, world.recorder, {
-        chance: random('nemesis'),
-        isOver,
-        withOlderCopies: process.env['OLDER'] === '1',
-      }),
+      runNemesis(stage, world.recorder, { chance: random('nemesis'), isOver }),
       runClients(world, people, { clients: 16, thinkMaxMs: 170, sessions: 5, mixture }, isOver),
     ])
     await Promise.all(

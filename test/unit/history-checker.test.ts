@@ -319,6 +319,23 @@ const cases: Record<string, { allowed: Line[]; forbidden: Line[] }> = {
       [40, 50, me('s.1'), ok],
     ],
   },
+  'a pair that was replaced before an older copy of Redis came back': {
+    allowed: [
+      opened,
+      [12, 14, { what: 'copy' }],
+      [15, 18, change('s.0', 'old', 'new'), gives('s.1')],
+      [20, 30, { what: 'older copy' }],
+      [40, 50, me('s.0'), dead('password-changed')],
+      [40, 50, me('s.1'), dead('unknown')],
+    ],
+    forbidden: [
+      opened,
+      [12, 14, { what: 'copy' }],
+      [15, 18, change('s.0', 'old', 'new'), gives('s.1')],
+      [20, 30, { what: 'older copy' }],
+      [40, 50, me('s.0'), ok],
+    ],
+  },
   'a Redis that was emptied': {
     allowed: [opened, [20, 30, { what: 'flush' }], [40, 50, me('s.0'), dead('unknown')]],
     forbidden: [opened, [20, 30, { what: 'flush' }], [40, 50, me('s.0'), ok]],

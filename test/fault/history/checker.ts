@@ -127,15 +127,8 @@ function nameOf({ pair, kind }: Token): string {
 }
 
 function answerOf(outcome: Call['outcome']): string {
-  switch (outcome.kind) {
-    case 'ok':
-      if (outcome.isLive === false) return 'not active'
-      return ['ok', outcome.isReplayed ? 'the same again:' : '', outcome.pair ?? '']
-        .filter((word) => word !== '')
-        .join(' ')
-    case 'refused':
-      return `${outcome.status} ${outcome.reason ?? outcome.code}`
-    case 'unknown':
-      return outcome.why
-  }
+  if (outcome.kind === 'unknown') return outcome.why
+  if (outcome.kind === 'refused') return `${outcome.status} ${outcome.reason ?? outcome.code}`
+  if (outcome.isLive === false) return 'not active'
+  return ['ok', outcome.isReplayed ? 'the same again:' : '', outcome.pair ?? ''].filter((word) => word !== '').join(' ')
 }

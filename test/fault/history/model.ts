@@ -17,7 +17,9 @@ export interface State {
   pairs: readonly string[]
   /** The call by which the live pair has come, if it left its predecessor the grace window. */
   rotatedBy: number | null
-  copy: Omit<State, 'password' | 'copy'> | null
+  /** The pair by which an acknowledged change of the password has replaced all before it. */
+  replacedBy: string | null
+  copy: Omit<State, 'password' | 'replacedBy' | 'copy'> | null
 }
 
 /**
@@ -29,9 +31,9 @@ export const lateMs = 10_000
 const clockSlackMs = 20
 const unseen = '?'
 
-export function keyOf({ password, phase, isForGood, pairs, rotatedBy, copy }: State): string {
+export function keyOf({ password, phase, isForGood, pairs, rotatedBy, replacedBy, copy }: State): string {
   const copied = copy && [copy.phase, copy.isForGood, copy.pairs, copy.rotatedBy].join()
-  return [password, phase, isForGood, pairs, rotatedBy, copied].join(' ')
+  return [password, phase, isForGood, pairs, rotatedBy, replacedBy, copied].join(' ')
 }
 
 /** A session as it is spoken of in the steps of one search. */
@@ -79,6 +81,7 @@ export function searchFor(
       isForGood: false,
       pairs: [],
       rotatedBy: null,
+      replacedBy: null,
       copy: null,
     },
     steps: parts.steps,
@@ -87,7 +90,10 @@ export function searchFor(
   }
 }
 
-type Kill = Leave<State>['next']
+/** For calls that say nothing of a subject. */
+const nothing: Parts = { steps: [], leaves: [] }
+
+type Next = Step<State>['next']
 
 function rulesFor({ graceMs }: History, session: string | null, bornAt: number, times: Map<number, Call>) {
   /** The earliest and the latest moment at which a pair has taken the place of its predecessor. */
@@ -117,11 +123,11 @@ function rulesFor({ graceMs }: History, session: string | null, bornAt: number, 
   const over = (state: State): State => ({ ...state, phase: 'ended', isForGood: true, pairs: [], rotatedBy: null })
 
   /** An ending that names the session, or all there are: it counts also when the session is lost by then. */
-  const endNamed: Kill = (state) => [state.phase === 'unborn' ? state : over(state)]
+  const endNamed: Next = (state) => [state.phase === 'unborn' ? state : over(state)]
   /** An ending of those that are there. */
-  const endFound: Kill = (state) => [state.phase === 'open' ? over(state) : state]
+  const endFound: Next = (state) => [state.phase === 'open' ? over(state) : state]
   /** An ending that nobody has confirmed. */
-  const endMaybe: Kill = (state) => when(state.phase === 'open', { ...over(state), isForGood: false })
+  const endMaybe: Next = (state) => when(state.phase === 'open', { ...over(state), isForGood: false })
 
   const within = ({ id, start, end }: Call) => ({ call: id, start, end })
   const observation = (call: Call, isSeen: (state: State) => boolean): Step<State> => ({
@@ -129,13 +135,13 @@ function rulesFor({ graceMs }: History, session: string | null, bornAt: number, 
     observes: true,
     next: (state) => when(isSeen(state), state),
   })
-  const effect = (call: Call, next: Step<State>['next'], after?: Step<State>): Step<State> => ({
+  const effect = (call: Call, next: Next, after?: Step<State>): Step<State> => ({
     ...within(call),
     observes: false,
     next,
     ...(after && { after }),
   })
-  const leave = (call: Call, next: Leave<State>['next'], { once = false, end = Infinity } = {}): Leave<State> => ({
+  const leave = (call: Call, next: Next, { once = false, end = Infinity } = {}): Leave<State> => ({
     ...within(call),
     end,
     once,
@@ -148,11 +154,11 @@ function rulesFor({ graceMs }: History, session: string | null, bornAt: number, 
   }
 
   const setPassword =
-    (next: string, current?: string): Step<State>['next'] =>
+    (next: string, current?: string): Next =>
     (state) =>
       when(current === undefined || state.password === current, { ...state, password: next })
   const both =
-    (first: Step<State>['next'], second: Step<State>['next']): Step<State>['next'] =>
+    (first: Next, second: Next): Next =>
     (state) =>
       first(state).flatMap(second)
 
@@ -168,16 +174,11 @@ function rulesFor({ graceMs }: History, session: string | null, bornAt: number, 
   }
 
   /** An ending that the bearer of a token asked for: they were let in at one moment, and it was done at a later one. */
-  function ofEnding(call: Call, token: Token, isMeant: boolean, end: Step<State>['next']): Parts {
+  function ofEnding(call: Call, token: Token, isMeant: boolean, end: Next): Parts {
     const bearer = ofBearer(call, token)
-    switch (call.outcome.kind) {
-      case 'ok':
-        return { steps: isMeant ? [...bearer, effect(call, end, bearer[0])] : bearer, leaves: [] }
-      case 'refused':
-        return { steps: bearer, leaves: [] }
-      case 'unknown':
-        return { steps: [], leaves: isMeant ? mayHaveEnded(call) : [] }
-    }
+    if (!isMeant || call.outcome.kind === 'refused') return { steps: bearer, leaves: [] }
+    if (call.outcome.kind === 'unknown') return { steps: [], leaves: mayHaveEnded(call) }
+    return { steps: [...bearer, effect(call, end, bearer[0])], leaves: [] }
   }
 
   /** To the bearer of a dead token an ending is confirmed as well, when they ask for one. */
@@ -185,25 +186,25 @@ function rulesFor({ graceMs }: History, session: string | null, bornAt: number, 
     const { outcome } = call
     if (outcome.kind !== 'refused' || outcome.status !== 401 || ['unknown', 'expired'].includes(outcome.reason!))
       return parts
-    const next: Step<State>['next'] = (state) => [state.phase === 'ended' ? over(state) : state]
+    const next: Next = (state) => [state.phase === 'ended' ? over(state) : state]
     return { ...parts, steps: parts.steps.flatMap((seen) => [seen, effect(call, next, seen)]) }
   }
 
   function ofLogout(call: Call, via: 'bearer' | 'body' | '/oauth/revoke', token: Token): Parts {
-    if (token.session !== session) return { steps: [], leaves: [] }
+    if (token.session !== session) return nothing
     if (via === 'bearer') return confirmed(call, ofEnding(call, token, true, endNamed))
     if (call.outcome.kind === 'unknown') return { steps: [], leaves: mayHaveEnded(call) }
     // A token that the store has lost leads nowhere, and that is no error.
-    const next: Step<State>['next'] = (state) =>
+    const next: Next = (state) =>
       state.phase === 'ended' || state.pairs.includes(token.pair) ? endNamed(state) : [state]
     return { steps: [effect(call, next)], leaves: [] }
   }
 
   function ofRefresh(call: Call, token: Token): Parts {
     const { outcome } = call
-    if (token.session !== session) return { steps: [], leaves: [] }
+    if (token.session !== session) return nothing
     const rotate =
-      (pair: string): Step<State>['next'] =>
+      (pair: string): Next =>
       (state) =>
         when(state.phase === 'open' && live(state) === token.pair, {
           ...state,
@@ -224,24 +225,24 @@ function rulesFor({ graceMs }: History, session: string | null, bornAt: number, 
     if (outcome.kind === 'ok' && !outcome.isReplayed)
       return { steps: [effect(call, rotate(outcome.pair!))], leaves: [] }
     if (outcome.kind === 'ok') {
-      const replay: Step<State>['next'] = (state) => {
+      const replay: Next = (state) => {
         const isRetry =
           state.phase === 'open' &&
           isPredecessor(state, token) &&
           call.start < rotation(state).to + graceMs + clockSlackMs
-        const isSame = live(state) === outcome.pair || live(state)?.startsWith(unseen)
-        return when(isRetry && isSame === true, { ...state, pairs: [...state.pairs.slice(0, -1), outcome.pair!] })
+        const isSame = isRetry && (live(state) === outcome.pair || live(state).startsWith(unseen))
+        return when(isSame, { ...state, pairs: [...state.pairs.slice(0, -1), outcome.pair!] })
       }
       return { steps: [effect(call, replay)], leaves: [] }
     }
     if (outcome.reason !== 'reused') {
-      const refused: Step<State>['next'] = (state) => {
+      const refused: Next = (state) => {
         const isReplaced = state.phase === 'open' && state.rotatedBy === null && state.pairs.at(-2) === token.pair
         return isReplaced ? endMaybe(state) : when(mayNotRefresh(state, token), state)
       }
       return { steps: [effect(call, refused)], leaves: [] }
     }
-    const reuse: Step<State>['next'] = (state) => {
+    const reuse: Next = (state) => {
       if (state.phase === 'gone') return [state]
       const isReuse =
         isSpent(state) && (!isPredecessor(state, token) || call.end > rotation(state).from + graceMs - clockSlackMs)
@@ -263,7 +264,7 @@ function rulesFor({ graceMs }: History, session: string | null, bornAt: number, 
     const isCallers = token.session === session
     const flip = setPassword(next, current)
     const renew =
-      (pair: string): Step<State>['next'] =>
+      (pair: string): Next =>
       (state) =>
         when(state.phase === 'open' && !state.pairs.includes(pair), {
           ...state,
@@ -286,7 +287,8 @@ function rulesFor({ graceMs }: History, session: string | null, bornAt: number, 
       return { steps: bearer, leaves }
     }
     if (!isCallers) return { steps: [effect(call, both(flip, endNamed))], leaves: [duringOnly(call)] }
-    return { steps: [...bearer, effect(call, both(flip, renew(outcome.pair!)), bearer[0])], leaves: [] }
+    const replace: Next = (state) => [{ ...state, replacedBy: outcome.pair! }]
+    return { steps: [...bearer, effect(call, both(flip, both(renew(outcome.pair!), replace)), bearer[0])], leaves: [] }
   }
 
   /** A change of the password ends sessions before it is made and once more after: also one with the new password. */
@@ -295,16 +297,12 @@ function rulesFor({ graceMs }: History, session: string | null, bornAt: number, 
   }
 
   function ofReset(call: Call, next: string): Parts {
-    switch (call.outcome.kind) {
-      case 'ok':
-        return { steps: [effect(call, both(setPassword(next), endNamed))], leaves: [duringOnly(call)] }
-      case 'refused':
-        return { steps: [], leaves: [] }
-      case 'unknown':
-        return {
-          steps: [],
-          leaves: [leave(call, setPassword(next), { once: true, end: call.end + lateMs }), ...mayHaveEnded(call)],
-        }
+    if (call.outcome.kind === 'refused') return nothing
+    if (isOk(call.outcome))
+      return { steps: [effect(call, both(setPassword(next), endNamed))], leaves: [duringOnly(call)] }
+    return {
+      steps: [],
+      leaves: [leave(call, setPassword(next), { once: true, end: call.end + lateMs }), ...mayHaveEnded(call)],
     }
   }
 
@@ -313,7 +311,7 @@ function rulesFor({ graceMs }: History, session: string | null, bornAt: number, 
     const { asked, outcome } = call
     switch (asked.what) {
       case 'log in':
-        if (!isOk(outcome) || outcome.session !== session) return { steps: [], leaves: [] }
+        if (!isOk(outcome) || outcome.session !== session) return nothing
         return {
           steps: [
             effect(call, (state) =>
@@ -335,16 +333,16 @@ function rulesFor({ graceMs }: History, session: string | null, bornAt: number, 
       case 'log out everywhere':
         return confirmed(call, ofEnding(call, asked.token, true, endNamed))
       case 'revoke': {
-        const parts = ofEnding(call, asked.token, asked.target === session, endNamed)
-        if (asked.target === session && outcome.kind === 'refused' && outcome.status === 404)
-          parts.steps.push(observation(call, ({ phase }) => phase === 'ended' || phase === 'gone'))
-        return parts
+        const { steps, leaves } = ofEnding(call, asked.token, asked.target === session, endNamed)
+        const isMissing = asked.target === session && outcome.kind === 'refused' && outcome.status === 404
+        const missing = observation(call, ({ phase }) => phase === 'ended' || phase === 'gone')
+        return { steps: isMissing ? [...steps, missing] : steps, leaves }
       }
       case 'revoke others':
         return ofEnding(call, asked.token, asked.token.session !== session, endFound)
       case 'change password':
         return ofPasswordChange(call, asked.token, asked.current, asked.next)
-      case 'reset password':
+      default:
         return ofReset(call, asked.next)
     }
   }
@@ -362,7 +360,7 @@ function rulesFor({ graceMs }: History, session: string | null, bornAt: number, 
   function ofPassword(call: Call, calls: Call[]): Parts {
     const { asked, outcome } = call
     if (asked.what === 'reset password') return ofReset(call, asked.next)
-    if (asked.what !== 'log in' && asked.what !== 'change password') return { steps: [], leaves: [] }
+    if (asked.what !== 'log in' && asked.what !== 'change password') return nothing
     const proven = asked.what === 'log in' ? asked.password : asked.current
     const isWrong = outcome.kind === 'refused' && ['invalid-credentials', 'wrong-password'].includes(outcome.code)
     // Who proves a password while all sessions end is refused, whatever it was.
@@ -373,25 +371,21 @@ function rulesFor({ graceMs }: History, session: string | null, bornAt: number, 
     if (asked.what === 'log in')
       return { steps: isOk(outcome) ? [observation(call, ({ password }) => password === proven)] : steps, leaves: [] }
     const flip = setPassword(asked.next, asked.current)
-    switch (outcome.kind) {
-      case 'ok':
-        return { steps: [effect(call, flip)], leaves: [] }
-      case 'refused':
-        return {
-          steps,
-          leaves: outcome.status === 401 ? [leave(call, flip, { once: true, end: call.end })] : [],
-        }
-      case 'unknown':
-        return { steps: [], leaves: [leave(call, flip, { once: true, end: call.end + lateMs })] }
-    }
+    if (isOk(outcome)) return { steps: [effect(call, flip)], leaves: [] }
+    if (outcome.kind === 'unknown')
+      return { steps: [], leaves: [leave(call, flip, { once: true, end: call.end + lateMs })] }
+    const leaves = outcome.status === 401 ? [leave(call, flip, { once: true, end: call.end })] : []
+    return { steps, leaves }
   }
 
   function ofHarm({ id, start, end, asked }: HarmDone): Step<State> {
     const next = (state: State): State[] => {
-      const { phase, isForGood, pairs, rotatedBy, copy } = state
+      const { phase, isForGood, pairs, rotatedBy, replacedBy, copy } = state
       if (asked.what === 'copy') return [{ ...state, copy: { phase, isForGood, pairs, rotatedBy } }]
       if (asked.what === 'flush') return [phase === 'open' ? { ...state, phase: 'gone' } : state]
       if (!copy || phase === 'unborn' || isForGood) return [state]
+      // What the copy has of it are pairs that are dead for good.
+      if (replacedBy !== null && copy.phase === 'open' && !copy.pairs.includes(replacedBy)) return [over(state)]
       const restored: State = { ...state, ...copy, phase: copy.phase === 'unborn' ? 'gone' : copy.phase }
       return phase === 'ended' ? [restored, state] : [restored]
     }

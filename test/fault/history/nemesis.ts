@@ -23,16 +23,17 @@ const pick = <T>(among: readonly T[], chance: Chance): T => among[Math.floor(cha
 export async function runNemesis(
   stage: Stage,
   recorder: Recorder,
-  { chance, isOver, withOlderCopies }: { chance: Chance; isOver: () => boolean; withOlderCopies: boolean },
+  { chance, isOver }: { chance: Chance; isOver: () => boolean },
 ): Promise<Harms> {
   const harms: Harms = new Map()
   let copy: Awaited<ReturnType<Stage['copyRedis']>> | null = null
-  let restarting: Promise<void> | null = null
+  let restarting: Promise<void> = Promise.resolve()
+  let isRestarting = false
 
   async function proxied(): Promise<string> {
     const [store, kind] = [
       pick(['redis', 'postgres'] as const, chance),
-      pick(['refuse', 'swallow', 'delay', 'lose-replies', 'cut'] as const, chance),
+      pick(['refuse', 'swallow', 'delay', 'delay', 'lose-replies', 'cut'] as const, chance),
     ]
     const hit = chance() < 0.7 ? [pick(stage.instances, chance)] : stage.instances
     const proxies: Proxy[] = hit.map((instance) => instance[store])
@@ -69,13 +70,10 @@ export async function runNemesis(
 
   /** Its start takes seconds; meanwhile other things go wrong too. */
   async function killedInstance(): Promise<string> {
-    if (restarting) return proxied()
-    restarting = pick(
-      stage.instances.filter(({ restart }) => restart),
-      chance,
-    ).restart!().finally(() => {
-      restarting = null
-    })
+    if (isRestarting) return proxied()
+    isRestarting = true
+    const victim = stage.instances.find(({ restart }) => restart)!
+    restarting = victim.restart!().finally(() => (isRestarting = false))
     await delay(between(calmMs, chance))
     return 'kill instance'
   }
@@ -100,7 +98,7 @@ export async function runNemesis(
     ...Array.from({ length: 3 }, () => paused),
     ...Array.from({ length: 2 }, () => killedRedis),
     ...Array.from({ length: 2 }, () => killedInstance),
-    ...Array.from({ length: withOlderCopies ? 5 : 0 }, () => olderCopy),
+    ...Array.from({ length: 5 }, () => olderCopy),
     flushed,
   ]
   while (!isOver()) {

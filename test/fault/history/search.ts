@@ -87,20 +87,18 @@ export function search<S>({ initial, steps, leaves, keyOf }: Search<S>): Verdict
     let seen = done
     for (const index of under)
       if (steps[index]!.observes && isFree(index, seen) && steps[index]!.next(state).length > 0)
-        seen = [...seen, index].toSorted((a, b) => a - b)
+        seen = along(seen, index)
     return { state, done: seen, spent }
   }
 
   function* following({ state, done, spent }: Configuration<S>): Generator<Configuration<S>> {
     for (const index of under)
       if (!steps[index]!.observes && isFree(index, done))
-        for (const next of steps[index]!.next(state))
-          yield { state: next, done: [...done, index].toSorted((a, b) => a - b), spent }
+        for (const next of steps[index]!.next(state)) yield { state: next, done: along(done, index), spent }
     for (const index of open) {
       const { once, next } = leaves[index]!
       if (once && spent.includes(index)) continue
-      for (const state_ of next(state))
-        yield { state: state_, done, spent: once ? [...spent, index].toSorted((a, b) => a - b) : spent }
+      for (const changed of next(state)) yield { state: changed, done, spent: once ? along(spent, index) : spent }
     }
   }
 
@@ -129,7 +127,7 @@ export function search<S>({ initial, steps, leaves, keyOf }: Search<S>): Verdict
       const possible = closure(standing)
       if (kind === 'leave ends') {
         open.delete(index)
-        standing = possible.map((each) => ({ ...each, spent: each.spent.filter((one) => one !== index) }))
+        standing = possible.map(({ state, done, spent }) => ({ state, done, spent: without(spent, index) }))
         continue
       }
       const explaining = possible.filter(({ done }) => done.includes(index))
@@ -138,7 +136,7 @@ export function search<S>({ initial, steps, leaves, keyOf }: Search<S>): Verdict
         return { kind: 'unexplained', explored, at: steps[index]!, standing: [...states.values()] }
       }
       under.delete(index)
-      standing = explaining.map((each) => ({ ...each, done: each.done.filter((one) => one !== index) }))
+      standing = explaining.map(({ state, done, spent }) => ({ state, done: without(done, index), spent }))
     }
   }
   return { kind: 'explained', explored }
@@ -146,3 +144,6 @@ export function search<S>({ initial, steps, leaves, keyOf }: Search<S>): Verdict
 
 /** At one instant things begin before others end: they may have overlapped. */
 const order = { 'step begins': 0, 'leave begins': 0, 'step ends': 1, 'leave ends': 2 }
+
+const along = (indices: readonly number[], index: number) => [...indices, index].toSorted((a, b) => a - b)
+const without = (indices: readonly number[], index: number) => indices.filter((other) => other !== index)

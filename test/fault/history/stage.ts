@@ -1,6 +1,6 @@
 import { createClient, type ApiClient } from '../../support/client.ts'
 import { aServiceClient, startProcess, urlOf, type ServiceProcess } from '../../support/command-line.ts'
-import { ownPostgres, ownRedis, type OwnPostgres, type OwnRedis } from '../../support/own-stores.ts'
+import { ownPostgres, ownRedis, type OwnRedis } from '../../support/own-stores.ts'
 import { addressOf, startProxy, urlThrough, type Proxy } from '../../support/proxy.ts'
 import { startService } from '../../support/service.ts'
 import { startSmtp } from '../../support/smtp.ts'
@@ -55,13 +55,13 @@ export async function openStage() {
   const clock = { now: () => systemClock.now(), pass: () => undefined }
   const services = await Promise.all(
     ['one', 'two'].map(async (name) => {
-      const { env, ...before } = await proxied()
+      const { env, ...theirs } = await proxied()
       const service = await startService(env, { clock })
       await service.migrated
-      return { name, ...before, client: () => service.client, close: service.close }
+      return Object.assign(theirs, { name, client: () => service.client, close: service.close })
     }),
   )
-  const { env, ...before } = await proxied()
+  const { env, ...theirs } = await proxied()
   let child: ServiceProcess
   let client: ApiClient
   const start = async () => {
@@ -75,7 +75,7 @@ export async function openStage() {
   await start()
   const three: Instance = {
     name: 'three',
-    ...before,
+    ...theirs,
     client: () => client,
     async restart() {
       await kill()
@@ -86,7 +86,7 @@ export async function openStage() {
 
   return {
     instances: [...services, three] as Instance[],
-    postgres: postgres as OwnPostgres,
+    postgres,
     redis: () => redis.now,
     smtp,
     /** Of a service that may introspect. */
@@ -95,11 +95,11 @@ export async function openStage() {
     copyRedis: () => contentOf(redis.now),
     /** Puts another Redis with this content in the place of the one that all instances have known. */
     async replaceRedis(content: Content): Promise<void> {
-      const before = [...services, three].map((instance) => instance.redis)
-      for (const proxy of before) proxy.begin({ kind: 'refuse' })
+      const all = [...services, three].map((instance) => instance.redis)
+      for (const proxy of all) proxy.begin({ kind: 'refuse' })
       await fill(redis.spare, content)
       redis = { now: redis.spare, spare: redis.now }
-      for (const proxy of before) {
+      for (const proxy of all) {
         proxy.retarget(addressOf(redis.now.url))
         proxy.heal()
       }

@@ -64,8 +64,8 @@ export const mixture = {
   'log out everywhere': 2,
   revoke: 3,
   'revoke others': 1.5,
-  'change password': 2,
-  'reset password': 2,
+  'change password': 3,
+  'reset password': 4,
 }
 
 /** Registers the people of a history; their first sessions are ended, so that it begins with none. */
@@ -160,7 +160,7 @@ async function act(
       return refresh(session, pair)
     case 'refresh again': {
       const from = ended.length > 0 && chance() < 0.2 ? pick(ended, chance) : session
-      return refresh(from, chance() < 0.8 ? (from.pairs.at(-2) ?? from.pairs[0]!) : pick(from.pairs, chance))
+      return refresh(from, chance() < 0.7 ? (from.pairs.at(-2) ?? from.pairs[0]!) : pick(from.pairs, chance))
     }
     case 'log out': {
       const how = pick(['bearer', 'bearer', 'body', '/oauth/revoke'] as const, chance)
@@ -200,7 +200,7 @@ async function act(
   }
 
   async function logIn(): Promise<void> {
-    const proven = chance() < 0.85 ? person.passwords[0]! : pick(person.passwords, chance)
+    const proven = chance() < 0.93 ? person.passwords[0]! : pick(person.passwords, chance)
     const { outcome, answer } = await call({ what: 'log in', password: proven }, () =>
       client.login({ email: person.email, password: proven }),
     )
@@ -208,7 +208,7 @@ async function act(
       const tokens = answer!.body as Tokens
       const first = world.recorder.pairIn(person.name, tokens)
       person.sessions.push({ name: first.session, id: tokens.session.id, pairs: [first], hasEnded: false })
-      person.passwords = [proven, ...person.passwords.filter((other) => other !== proven)].slice(0, 4)
+      person.passwords = [proven, ...person.passwords.filter((other) => other !== proven)]
     } else if (outcome.kind === 'refused' && person.passwords[0] === proven) {
       // Another one may have come into force behind an answer that was lost.
       person.passwords.push(person.passwords.shift()!)
@@ -258,8 +258,8 @@ async function act(
   }
 
   function learn(outcome: Outcome, next: string): void {
-    if (outcome.kind === 'ok') person.passwords = [next, ...person.passwords].slice(0, 4)
-    if (outcome.kind === 'unknown') person.passwords = [...person.passwords.slice(0, 3), next]
+    if (outcome.kind === 'ok') person.passwords = [next, ...person.passwords].slice(0, 5)
+    if (outcome.kind === 'unknown') person.passwords = [...person.passwords, next]
   }
 }
 
