@@ -15,7 +15,7 @@ import { migrate } from './platform/migrate.ts'
 import { examinePostgres, examineRedis } from './platform/examine.ts'
 import { openPostgres } from './platform/postgres.ts'
 import { createReadiness } from './platform/readiness.ts'
-import { openRedis } from './platform/redis.ts'
+import { connected, openRedis } from './platform/redis.ts'
 import { createSessions, type Lives } from './sessions/index.ts'
 import { createSettings, type Lapsed, type Settings } from './settings/index.ts'
 import { createThrottle, type Rule, type RuleName } from './throttle/index.ts'
@@ -166,6 +166,8 @@ export function createServices(
       migrate: (signal?: AbortSignal) => migrate(config.databaseUrl, migrationSource, { ...(signal && { signal }) }),
     },
     /** What each part says of itself, for operators. */
+    /** Waits until Redis is there, or was found to be away. */
+    connected: () => connected(redis, config.redisTimeoutMs),
     examine: {
       redis: () => examineRedis(redis, { waitMs: config.redisTimeoutMs }),
       postgres: () => examinePostgres(knex, migrationSource),

@@ -96,6 +96,7 @@ export function createContinuity({
     if (!lineages.has(identity)) {
       if (lineages.size > 0) followedUpUntil = performance.now() + followUpMs
       await restored()
+      if ((await identityOf(node)) !== identity) throw new AppError('unavailable')
     }
     if (breaksOf(node) !== breaksBefore) throw new AppError('unavailable')
     confirmed.set(node, identity)
