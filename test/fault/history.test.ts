@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import { createClient } from '../support/client.ts'
-import { eventually } from '../support/eventually.ts'
+import { note, untilReadyIs } from '../support/faults.ts'
 import { password } from '../support/people.ts'
 import { random, seed } from '../support/seed.ts'
 import { check } from './history/checker.ts'
@@ -18,7 +18,6 @@ import { mixture, readAll, runClients, settle, type Manner, type Person, type Wo
  * HISTORY_SECONDS makes the history longer (45), FAULT_SEED repeats its choices; not the order in which things happen.
  */
 const historySeconds = Number(process.env['HISTORY_SECONDS'] ?? 45)
-const recoveryMs = 15_000
 
 describe('a history of many clients', function () {
   this.timeout(60_000 + historySeconds * 4000)
@@ -53,11 +52,7 @@ describe('a history of many clients', function () {
       runNemesis(stage, world.recorder, { chance: random('nemesis'), isOver }),
       runClients(world, people, { clients: 16, thinkMaxMs: 170, sessions: 5, mixture }, isOver),
     ])
-    await Promise.all(
-      stage.instances.map(({ client }) =>
-        eventually(async () => expect((await client().get('/health/ready')).status).to.equal(200), recoveryMs),
-      ),
-    )
+    await Promise.all(stage.instances.map(({ client }) => untilReadyIs(200, client())))
     await readAll(world, people)
 
     const { calls, outrages } = world.recorder
@@ -68,11 +63,13 @@ describe('a history of many clients', function () {
     const endings = calls.filter(
       ({ asked, outcome }) => outcome.kind === 'ok' && !['check', 'refresh', 'log in'].includes(asked.what),
     )
-    console.log(
-      `      ${calls.length} calls (${checks.length} of them checks, ${unknown.length} without a verdict), ` +
-        `${faults} faults, ${endings.length} acknowledged endings; ${searches} searches, ${explored} states, ` +
-        `${Math.round(ms)} ms; FAULT_SEED=${seed}\n      ${[...harms].map((each) => each.join(' ')).join(', ')}`,
+    note(
+      'A history of many clients',
+      `${calls.length} calls (${checks.length} of them checks, ${unknown.length} without a verdict), ` +
+        `${faults} faults, ${endings.length} acknowledged endings in ${historySeconds} s; ` +
+        `${searches} searches, ${explored} states, ${Math.round(ms)} ms`,
     )
+    note('Faults of the history', [...harms].map((each) => each.join(' ')).join(', '))
     expect(outrages).to.deep.equal([])
     expect(counterexamples.slice(0, 5).join('\n\n'), `FAULT_SEED=${seed}`).to.equal('')
   })

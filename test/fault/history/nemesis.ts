@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { choose } from '../../support/faults.ts'
 import type { Proxy } from '../../support/proxy.ts'
 import type { Recorder } from './recorder.ts'
 import type { Stage } from './stage.ts'
@@ -12,7 +13,6 @@ const holdMs = { from: 150, to: 1200 }
 const calmMs = { from: 300, to: 900 }
 
 const between = ({ from, to }: { from: number; to: number }, chance: Chance) => from + chance() * (to - from)
-const pick = <T>(among: readonly T[], chance: Chance): T => among[Math.floor(chance() * among.length)]!
 
 /**
  * Harms the stage, one thing after the other, until it is told to stop; then everything is well again.
@@ -32,10 +32,10 @@ export async function runNemesis(
 
   async function proxied(): Promise<string> {
     const [store, kind] = [
-      pick(['redis', 'postgres'] as const, chance),
-      pick(['refuse', 'swallow', 'delay', 'delay', 'lose-replies', 'cut'] as const, chance),
+      choose(['redis', 'postgres'] as const, chance),
+      choose(['refuse', 'swallow', 'delay', 'delay', 'lose-replies', 'cut'] as const, chance),
     ]
-    const hit = chance() < 0.7 ? [pick(stage.instances, chance)] : stage.instances
+    const hit = chance() < 0.7 ? [choose(stage.instances, chance)] : stage.instances
     const proxies: Proxy[] = hit.map((instance) => instance[store])
     if (kind === 'cut') for (const proxy of proxies) proxy.cut()
     else {
@@ -103,7 +103,7 @@ export async function runNemesis(
   ]
   while (!isOver()) {
     await delay(between(calmMs, chance))
-    const kind = await pick(choices, chance)()
+    const kind = await choose(choices, chance)()
     harms.set(kind, (harms.get(kind) ?? 0) + 1)
   }
   await restarting

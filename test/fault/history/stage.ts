@@ -95,6 +95,9 @@ export async function openStage() {
     copyRedis: () => contentOf(redis.now),
     /** Puts another Redis with this content in the place of the one that all instances have known. */
     async replaceRedis(content: Content): Promise<void> {
+      // A process that was there before would pass for the one that an instance knows already.
+      await redis.spare.kill()
+      await redis.spare.start()
       const all = [...services, three].map((instance) => instance.redis)
       for (const proxy of all) proxy.begin({ kind: 'refuse' })
       await fill(redis.spare, content)

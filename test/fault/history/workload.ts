@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Answer, ApiClient, Tokens } from '../../support/client.ts'
+import { choose } from '../../support/faults.ts'
 import { subjects } from '../../support/mailbox.ts'
 import { password, uniqueEmail } from '../../support/people.ts'
 import { random } from '../../support/seed.ts'
@@ -97,7 +98,7 @@ export async function runClients(
       const chance = random(`client ${i + 1}`)
       while (!isOver()) {
         await delay(chance() * thinkMaxMs)
-        await act(world, name, pick(people, chance), chance, manner, () => `${password} ${++words}`)
+        await act(world, name, choose(people, chance), chance, manner, () => `${password} ${++words}`)
       }
     }),
   )
@@ -113,11 +114,9 @@ export async function readAll(world: World, people: Person[]): Promise<void> {
     await Promise.all(
       pairs
         .splice(0, 16)
-        .map(({ person, pair }, i) => checked(world, `r${i + 1}`, pick(world.places, chance), person, pair, chance)),
+        .map(({ person, pair }, i) => checked(world, `r${i + 1}`, choose(world.places, chance), person, pair, chance)),
     )
 }
-
-const pick = <T>(among: readonly T[], chance: Chance): T => among[Math.floor(chance() * among.length)]!
 
 function weighed(among: Partial<typeof mixture>, chance: Chance): keyof typeof mixture {
   let left = chance() * Object.values(among).reduce((sum, part) => sum + part, 0)
@@ -136,7 +135,7 @@ async function act(
   manner: Pick<Manner, 'sessions' | 'mixture'>,
   newPassword: () => string,
 ): Promise<void> {
-  const place = pick(world.places, chance)
+  const place = choose(world.places, chance)
   const client = place.client()
   const call = (asked: Asked, send: () => Promise<Answer>) =>
     world.recorder.call({ client: name, instance: place.name, person: person.name, asked }, send)
@@ -144,27 +143,27 @@ async function act(
   const ended = person.sessions.filter(({ hasEnded }) => hasEnded).slice(-endedRemembered)
   const what = open.length < manner.sessions && chance() < 0.3 ? 'log in' : weighed(manner.mixture, chance)
   if (what === 'log in' || open.length === 0) return logIn()
-  const session = pick(open, chance)
+  const session = choose(open, chance)
   const pair = session.pairs.at(-1)!
   const token = tokenOf(pair, 'access')
   const others = open.filter((other) => other !== session)
 
   switch (what) {
     case 'check': {
-      const asked = ended.length > 0 && chance() < 0.4 ? pick(ended, chance) : session
-      const shown = chance() < 0.75 ? asked.pairs.at(-1)! : pick(asked.pairs, chance)
+      const asked = ended.length > 0 && chance() < 0.4 ? choose(ended, chance) : session
+      const shown = chance() < 0.75 ? asked.pairs.at(-1)! : choose(asked.pairs, chance)
       await checked(world, name, place, person, shown, chance)
       return
     }
     case 'refresh':
       return refresh(session, pair)
     case 'refresh again': {
-      const from = ended.length > 0 && chance() < 0.2 ? pick(ended, chance) : session
-      return refresh(from, chance() < 0.7 ? (from.pairs.at(-2) ?? from.pairs[0]!) : pick(from.pairs, chance))
+      const from = ended.length > 0 && chance() < 0.2 ? choose(ended, chance) : session
+      return refresh(from, chance() < 0.7 ? (from.pairs.at(-2) ?? from.pairs[0]!) : choose(from.pairs, chance))
     }
     case 'log out': {
-      const how = pick(['bearer', 'bearer', 'body', '/oauth/revoke'] as const, chance)
-      const shown = chance() < 0.9 ? pair : pick(session.pairs, chance)
+      const how = choose(['bearer', 'bearer', 'body', '/oauth/revoke'] as const, chance)
+      const shown = chance() < 0.9 ? pair : choose(session.pairs, chance)
       const isAccess = how === 'bearer' || (how === '/oauth/revoke' && chance() < 0.5)
       const text = isAccess ? shown.access : shown.refresh
       const asked: Asked = { what, with: how, token: tokenOf(shown, isAccess ? 'access' : 'refresh') }
@@ -178,7 +177,7 @@ async function act(
     case 'log out everywhere':
       return note(await insisting({ what, token }, () => client.logoutAll(pair.access)), open)
     case 'revoke': {
-      const target = pick(open, chance)
+      const target = choose(open, chance)
       const send = () => client.call('DELETE', `/v1/sessions/${target.id}`, { token: pair.access })
       return note(await insisting({ what, token, target: target.name }, send), [target])
     }
@@ -200,7 +199,7 @@ async function act(
   }
 
   async function logIn(): Promise<void> {
-    const proven = chance() < 0.93 ? person.passwords[0]! : pick(person.passwords, chance)
+    const proven = chance() < 0.93 ? person.passwords[0]! : choose(person.passwords, chance)
     const { outcome, answer } = await call({ what: 'log in', password: proven }, () =>
       client.login({ email: person.email, password: proven }),
     )
@@ -253,8 +252,8 @@ async function act(
     if (outcome.kind === 'refused' && outcome.status === 401) session.hasEnded = true
     if (outcome.kind !== 'ok') return
     for (const each of over) each.hasEnded = true
-    const one = over.length > 0 && chance() < 0.5 ? pick(over, chance) : null
-    if (one) await checked(world, name, pick(world.places, chance), person, one.pairs.at(-1)!, chance)
+    const one = over.length > 0 && chance() < 0.5 ? choose(over, chance) : null
+    if (one) await checked(world, name, choose(world.places, chance), person, one.pairs.at(-1)!, chance)
   }
 
   function learn(outcome: Outcome, next: string): void {
@@ -271,7 +270,7 @@ async function checked(
   shown: Pair,
   chance: Chance,
 ): Promise<void> {
-  const at = pick(['/v1/me', '/forward-auth', '/oauth/introspect'] as const, chance)
+  const at = choose(['/v1/me', '/forward-auth', '/oauth/introspect'] as const, chance)
   const { outcome } = await recorder.call(
     {
       client: name,
