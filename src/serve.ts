@@ -16,7 +16,7 @@ export interface Serving {
 }
 
 const migrationRetryMs = 1000
-/** The public listener may have taken most of the ten seconds there are for a stop. */
+/** The public listener and the stores may have taken most of the ten seconds there are for a stop. */
 const opsDrainMaxMs = 500
 
 /**
@@ -81,7 +81,7 @@ export async function serve(
     async close() {
       log('service.stopping')
       stopping.abort()
-      await Promise.all([listener.close(), migrated, services.bulletin.stop()])
+      await Promise.all([listener.close(), migrated, services.bulletin.stop(), services.mail.stop()])
       await services.close()
       await ops?.close(opsDrainMaxMs)
       log('service.stopped')

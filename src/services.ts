@@ -15,7 +15,7 @@ import { migrate } from './platform/migrate.ts'
 import { examinePostgres, examineRedis } from './platform/examine.ts'
 import { openPostgres } from './platform/postgres.ts'
 import { createReadiness } from './platform/readiness.ts'
-import { openRedis } from './platform/redis.ts'
+import { connected, openRedis } from './platform/redis.ts'
 import { createSessions, type Lives } from './sessions/index.ts'
 import { createSettings, type Lapsed, type Settings } from './settings/index.ts'
 import { createThrottle, type Rule, type RuleName } from './throttle/index.ts'
@@ -165,6 +165,8 @@ export function createServices(
       /** Brings the schema up to date, and returns how many migrations ran; waits for whoever is at it already. */
       migrate: (signal?: AbortSignal) => migrate(config.databaseUrl, migrationSource, { ...(signal && { signal }) }),
     },
+    /** Waits until Redis is there, or was found to be away. */
+    connected: () => connected(redis, config.redisTimeoutMs),
     /** What each part says of itself, for operators. */
     examine: {
       redis: () => examineRedis(redis, { waitMs: config.redisTimeoutMs }),

@@ -1,7 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { AppError } from '../errors.ts'
 import { fromPostgres, type Knex } from './postgres.ts'
-import { fromRedis, primariesOf, type Node, type Redis } from './redis.ts'
+import { connected, fromRedis, knownPrimariesOf, type Node, type Redis } from './redis.ts'
 
 /** What a store says of itself, and how far its clock is ahead of ours, as well as half a round trip lets one tell. */
 
@@ -27,12 +25,10 @@ export interface RedisFacts {
  */
 export async function examineRedis(redis: Redis, { waitMs }: { waitMs: number }): Promise<RedisFacts> {
   await connected(redis, waitMs)
-  const each = await Promise.all(primariesOf(redis).map(examineNode))
-  const [first] = each
-  if (!first) throw new AppError('unavailable')
+  const each = await Promise.all(knownPrimariesOf(redis).map(examineNode))
   const sum = (of: (facts: NodeFacts) => number) => each.reduce((total, facts) => total + of(facts), 0)
   return {
-    version: first.version,
+    version: each[0]!.version,
     primaries: each.length,
     isReplica: each.some(({ isReplica }) => isReplica),
     evictionPolicy: each.find(({ evictionPolicy }) => evictionPolicy !== 'noeviction')?.evictionPolicy ?? 'noeviction',
@@ -58,16 +54,6 @@ async function examineNode(redis: Node): Promise<NodeFacts> {
     keepsAppendOnlyFile: said('aof_enabled') === '1',
     clockAheadMs: Number(seconds) * 1000 + Number(microseconds) / 1000 - time.at,
   }
-}
-
-/** Waits until a fresh connection stands, or has failed: what follows then says so. */
-async function connected(redis: Redis, waitMs: number): Promise<void> {
-  if (redis.status === 'ready') return
-  const settled = new Promise<void>((resolve) => {
-    redis.once('ready', resolve)
-    redis.once('error', () => resolve())
-  })
-  await Promise.race([settled, delay(waitMs, undefined, { ref: false })])
 }
 
 export interface PostgresFacts {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster, Redis as Node } from 'ioredis'
 import { AppError } from '../errors.ts'
 import type { Log } from './log.ts'
@@ -120,6 +121,27 @@ export function isCluster(redis: Redis): redis is Cluster {
 /** The servers that take writes: one, or those of the parts of a cluster that are known to be there. */
 export function primariesOf(redis: Redis): Node[] {
   return isCluster(redis) ? redis.nodes('master') : [redis]
+}
+
+/**
+ * The servers that take writes, for whoever must not take a cluster that was not met yet for an empty one.
+ *
+ * @throws AppError `unavailable`
+ */
+export function knownPrimariesOf(redis: Redis): Node[] {
+  const primaries = primariesOf(redis)
+  if (primaries.length === 0) throw new AppError('unavailable')
+  return primaries
+}
+
+/** Waits until a fresh connection stands, or has failed: what follows then says so. */
+export async function connected(redis: Redis, waitMs: number): Promise<void> {
+  if (redis.status === 'ready') return
+  const settled = new Promise<void>((resolve) => {
+    redis.once('ready', resolve)
+    redis.once('error', () => resolve())
+  })
+  await Promise.race([settled, delay(waitMs, undefined, { ref: false })])
 }
 
 /** Calls back for every server that there is or will be, before anything is asked of it. */

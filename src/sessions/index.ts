@@ -2,7 +2,7 @@ import { v4, validate } from 'uuid'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Continuity } from '../platform/continuity.ts'
-import { fromRedis, primariesOf, type Node, type Redis } from '../platform/redis.ts'
+import { fromRedis, knownPrimariesOf, type Node, type Redis } from '../platform/redis.ts'
 import { seal, unseal } from '../platform/secret.ts'
 import { createKeys, parsePointer, pointerTo, type Target } from './keys.ts'
 import { createLookUp } from './look-up.ts'
@@ -444,7 +444,7 @@ export function createSessions({
   async function seek(sessionId: string): Promise<Session | null> {
     if (!validate(sessionId)) return null
     const pattern = `${keys.sessionsStart.replaceAll(/[\\*?[\]]/g, String.raw`\$&`)}*`
-    for (const node of primariesOf(redis)) {
+    for (const node of knownPrimariesOf(redis)) {
       let cursor = '0'
       do {
         const [next, found] = await fromRedis(node.scan(cursor, 'MATCH', pattern, 'COUNT', seekStep, 'TYPE', 'hash'))
@@ -554,7 +554,7 @@ export function createSessions({
    * @throws AppError `unavailable`
    */
   async function estimateOpen(draws = sampleDraws): Promise<{ open: number; standardError: number }> {
-    const nodes = primariesOf(redis)
+    const nodes = knownPrimariesOf(redis)
     const parts = await Promise.all(nodes.map((node) => estimateAt(node, Math.ceil(draws / nodes.length))))
     return {
       open: Math.round(parts.reduce((sum, { open: some }) => sum + some, 0)),

@@ -62,10 +62,11 @@ export function createLookUp(
   }
 
   async function askOne(accessDigest: string): Promise<LookedUp> {
-    const pointer = await redis.get(keys.access(accessDigest))
+    const pointer = (await unlessOfAnotherType(redis.get(keys.access(accessDigest)))) ?? null
     const target = parsePointer(pointer)
     if (!target) return { pointer, session: null, card: null }
-    const [session, card] = await redis.hmget(keys.sessions(target.userId), target.sessionId, 'user')
+    const held = await unlessOfAnotherType(redis.hmget(keys.sessions(target.userId), target.sessionId, 'user'))
+    const [session, card] = held ?? []
     return { pointer, session: session ?? null, card: card ?? null }
   }
 
@@ -79,6 +80,16 @@ export function createLookUp(
     new Promise((resolve, reject) => {
       if (waiting.push({ accessDigest, resolve, reject }) === 1) setImmediate(sendAll)
     })
+}
+
+/** A key that somebody made of another type holds nothing for its own token, and disturbs no other of the batch. */
+async function unlessOfAnotherType<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return undefined
+    throw error
+  }
 }
 
 interface Waiting {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../platform/clock.ts'
-import { fromRedis, primariesOf, type Redis } from '../platform/redis.ts'
+import { fromRedis, knownPrimariesOf, type Redis } from '../platform/redis.ts'
 import { parsePointer, pointerTo, type Keys, type Target } from './keys.ts'
 import type { SessionScripts } from './scripts.ts'
 import { decodeSession, lapseOf, type EndReason, type Lives, type Session } from './session.ts'
@@ -59,7 +59,7 @@ export function createSurvey({
    * @throws AppError `unavailable`
    */
   async function* survey(): AsyncGenerator<SurveyedPage> {
-    for (const node of primariesOf(redis)) {
+    for (const node of knownPrimariesOf(redis)) {
       let cursor = '0'
       do {
         const startedAt = performance.now()
@@ -198,7 +198,7 @@ export function createSurvey({
 }
 
 async function sizeOf(redis: Redis): Promise<number> {
-  const sizes = await Promise.all(primariesOf(redis).map((node) => node.dbsize()))
+  const sizes = await Promise.all(knownPrimariesOf(redis).map((node) => node.dbsize()))
   return sizes.reduce((sum, size) => sum + size, 0)
 }
 

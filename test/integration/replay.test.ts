@@ -61,6 +61,22 @@ describe('telling Redis again what has ended', function () {
       expect(await room.accounts.replayEndings(minute)).to.equal(0)
     })
 
+  it('can count on PostgreSQL: an ending is written there before Redis is asked', async () => {
+    const { session, pair } = await room.aPerson()
+    const recorded = () => room.knex('session_endings').where({ session_id: session.id })
+    let recordedBefore = 0
+    const end: typeof room.sessions.end = async (...of) => {
+      recordedBefore = (await recorded()).length
+      return room.sessions.end(...of)
+    }
+    const accounts = room.accountsWith({ sessions: { ...room.sessions, end } })
+
+    await accounts.logOut({ userId: session.userId, sessionId: session.id, client })
+
+    expect(recordedBefore).to.equal(1)
+    expect(await kindOf(pair.accessToken)).to.equal('ended')
+  })
+
   it('leaves the sessions that were opened since', async () => {
     const { session, person } = await room.aPerson()
     await forgetting(session.userId, () =>

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import knexModule, { type Knex } from 'knex'
 import { discard, startPostgres, startRedis, stateDir, type Service } from '../../dev/stores.ts'
-import { connectRedis, withDatabase } from './stores.ts'
+import { withDatabase } from './stores.ts'
 
 /** A store that belongs to one test: it may be killed, paused and started again on what it has kept. */
 export interface OwnStore {
@@ -67,7 +67,7 @@ export async function ownRedis(): Promise<OwnRedis> {
     },
     operator() {
       if (!operator) {
-        operator = connectRedis(store.url)
+        operator = new Redis({ path: store.url.slice('unix:'.length) })
         operator.on('error', () => undefined)
       }
       return operator
