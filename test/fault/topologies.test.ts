@@ -13,7 +13,7 @@ import { random, seed } from '../support/seed.ts'
 import { startService, type TestService } from '../support/service.ts'
 import { startSmtp, type SmtpSink } from '../support/smtp.ts'
 import { keyPrefix, ownDatabase } from '../support/stores.ts'
-import { ownCluster, ownSentinel, type OwnTopology } from '../support/topologies.ts'
+import { ownCluster, ownSentinel, slotsOf, type OwnTopology } from '../support/topologies.ts'
 
 /** A service that was hit by whatever is well again within this time, without a restart. */
 const recoveryMs = 15_000
@@ -456,12 +456,9 @@ for (const form of ['sentinel', 'cluster'] as const)
       const [source, target] = [topology.operator(from), topology.operator(to)]
       const [sourceId, targetId] = await Promise.all([source.cluster('MYID'), target.cluster('MYID')])
       const primaries = await topology.primaries()
-      const parts = (await source.cluster('SLOTS')) as unknown as [number, number, [string, number]][]
-      const all = parts.flatMap(([first, last, [, port]]) =>
-        port === from.port ? Array.from({ length: last - first + 1 }, (_, i) => first + i) : [],
-      )
       const [filled, keys] = [[] as number[], new Set<string>()]
-      for (const slot of all) if (Number(await source.cluster('COUNTKEYSINSLOT', slot)) > 0) filled.push(slot)
+      for (const slot of await slotsOf(source))
+        if (Number(await source.cluster('COUNTKEYSINSLOT', slot)) > 0) filled.push(slot)
       for (const slot of filled) {
         await target.cluster('SETSLOT', slot, 'IMPORTING', sourceId)
         await source.cluster('SETSLOT', slot, 'MIGRATING', targetId)
