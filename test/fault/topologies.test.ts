@@ -403,8 +403,10 @@ for (const form of ['sentinel', 'cluster'] as const)
           const roles = await Promise.all(replicas.map((replica) => topology.operator(replica).role()))
           expect(roles.flat()).to.include('master')
         }, recoveryMs)
+        // With a new session each time: what was answered 503 may have been done all the same.
         await eventually(async () => {
-          const answer = await one.client.logoutAll(victim.mine.access_token)
+          const { access_token: token } = await aSession(one.client, victim.person)
+          const answer = await one.client.logoutAll(token)
           expect(answer.status, answer.text).to.equal(200)
         }, recoveryMs)
       } finally {
@@ -413,10 +415,8 @@ for (const form of ['sentinel', 'cluster'] as const)
 
       const dead = [victim.mine, victim.other].map((tokens) => ({ by: 'a logout everywhere', tokens }))
       const watch = haunt(dead, () => [one.client, two.client])
-      await eventually(async () => {
-        expect((await topology.operator(primary).role())[0]).to.equal('slave')
-        for (const { client } of [one, two]) await aSession(client, victim.person)
-      }, 2 * recoveryMs)
+      await eventually(() => expect(watch.rounds()).to.be.greaterThan(20), recoveryMs)
+      for (const { client } of [one, two]) await eventually(() => aSession(client, victim.person), recoveryMs)
       await watch.stop()
 
       expect(watch.alive).to.deep.equal([])
@@ -444,21 +444,21 @@ for (const form of ['sentinel', 'cluster'] as const)
         tell(
           `${moved.slots} slots with ${moved.keys} keys in ${Math.round(movedAt - startedAt)} ms; ${counts.join(', ')}`,
         )
-        expect(moved.keys).to.be.greaterThan(50)
+        expect(moved.keys).to.be.greaterThan(30)
         expect(busy.diary.wrongs).to.deep.equal([])
         expect(busy.diary.refused).to.deep.equal([])
         await busy.settle()
         expect(busy.diary.wrongs).to.deep.equal([])
       })
 
-    /** Moves every slot of one primary in which there are keys to another, key by key, as `redis-cli --cluster` does. */
+    /** Moves slots of one primary in which there are keys to another, key by key, as `redis-cli --cluster` does. */
     async function moveSlots(from: RedisNode, to: RedisNode): Promise<{ slots: number; keys: number }> {
       const [source, target] = [topology.operator(from), topology.operator(to)]
       const [sourceId, targetId] = await Promise.all([source.cluster('MYID'), target.cluster('MYID')])
-      const primaries = await topology.primaries()
-      const [filled, keys] = [[] as number[], new Set<string>()]
-      for (const slot of await slotsOf(source))
-        if (Number(await source.cluster('COUNTKEYSINSLOT', slot)) > 0) filled.push(slot)
+      const slots = await slotsOf(source)
+      const counts = await Promise.all(slots.map((slot) => source.cluster('COUNTKEYSINSLOT', slot)))
+      const filled = slots.filter((_, i) => Number(counts[i]) > 0).slice(0, 80)
+      const keys = new Set<string>()
       for (const slot of filled) {
         await target.cluster('SETSLOT', slot, 'IMPORTING', sourceId)
         await source.cluster('SETSLOT', slot, 'MIGRATING', targetId)
@@ -468,8 +468,7 @@ for (const form of ['sentinel', 'cluster'] as const)
           for (const key of some) keys.add(key)
           await source.migrate('127.0.0.1', to.port, '', 0, 5000, 'KEYS', ...some)
         }
-        for (const node of new Set([to, from, ...primaries]))
-          await topology.operator(node).cluster('SETSLOT', slot, 'NODE', targetId)
+        for (const each of [target, source]) await each.cluster('SETSLOT', slot, 'NODE', targetId)
       }
       return { slots: filled.length, keys: keys.size }
     }
