@@ -192,8 +192,7 @@ for (const form of ['sentinel', 'cluster'] as const)
       it('answers 503 at most meanwhile, in time, and works again by itself', () => {
         const { diary } = busy
         const outageMs = Math.max(...diary.unavailable) - killedAt
-        const counts = [...diary.counts].toSorted().map(([name, count]) => `${name}: ${count}`)
-        tell(`well again after ${(outageMs / 1000).toFixed(1)} s; ${counts.join(', ')}`)
+        tell(`well again after ${(outageMs / 1000).toFixed(1)} s; ${busy.summary()}`)
         expect(diary.wrongs).to.deep.equal([])
         expect(outageMs).to.be.within(1, recoveryMs)
       })
@@ -291,10 +290,10 @@ for (const form of ['sentinel', 'cluster'] as const)
     /** Asks for what is dead, over and over, through every instance, until it is told to stop; notes what lives. */
     function haunt(dead: { by: string; tokens: Tokens }[], clients: () => ApiClient[]) {
       const alive: string[] = []
-      let stopped = false
+      const stopping = new AbortController()
       let rounds = 0
       const done = (async () => {
-        while (!stopped) {
+        while (!stopping.signal.aborted) {
           for (const client of clients())
             await Promise.all(
               dead.map(async ({ by, tokens: { access_token: token, refresh_token: refreshToken } }) => {
@@ -318,7 +317,7 @@ for (const form of ['sentinel', 'cluster'] as const)
         alive,
         rounds: () => rounds,
         async stop() {
-          stopped = true
+          stopping.abort()
           await done
         },
       }
@@ -333,7 +332,7 @@ for (const form of ['sentinel', 'cluster'] as const)
           const victim = await aPersonAt(primary)
           const resetToken =
             by === 'a reset password' ? await readMails(smtp).aResetToken(one.client, victim.person) : ''
-          return { by, ...victim, resetToken }
+          return Object.assign(victim, { by, resetToken })
         }),
       )
       const spared = await aPersonAt(primary)
@@ -372,7 +371,7 @@ for (const form of ['sentinel', 'cluster'] as const)
       const latecomer = await startService(env, { clock: realTime })
       instances.push(latecomer.client)
       try {
-        for (const client of [...instances]) await eventually(() => aSession(client, spared.person), recoveryMs)
+        for (const client of instances) await eventually(() => aSession(client, spared.person), recoveryMs)
         tell(`logins on every instance after ${((performance.now() - killedAt) / 1000).toFixed(1)} s`)
         const roundsBefore = watch.rounds()
         await eventually(() => expect(watch.rounds()).to.be.greaterThan(roundsBefore + 3), recoveryMs)
@@ -440,10 +439,7 @@ for (const form of ['sentinel', 'cluster'] as const)
         const movedAt = performance.now()
         await eventually(() => busy.expectAllServedSince(movedAt), recoveryMs)
         await busy.stop()
-        const counts = [...busy.diary.counts].toSorted().map(([name, count]) => `${name}: ${count}`)
-        tell(
-          `${moved.slots} slots with ${moved.keys} keys in ${Math.round(movedAt - startedAt)} ms; ${counts.join(', ')}`,
-        )
+        tell(`${moved.slots} slots with ${moved.keys} keys in ${Math.round(movedAt - startedAt)} ms; ${busy.summary()}`)
         expect(moved.keys).to.be.greaterThan(30)
         expect(busy.diary.wrongs).to.deep.equal([])
         expect(busy.diary.refused).to.deep.equal([])

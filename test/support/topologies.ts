@@ -45,7 +45,7 @@ export async function ownSingle(options: Options = {}): Promise<OwnTopology> {
   const dir = newDir('single')
   const { url, nodes } = await startSingle({ dir, ephemeral: true, ...options })
   const common = control(dir, nodes, options.operator)
-  return { ...common, url, primaryOf: async () => nodes[0]! }
+  return { ...common, url, primaryOf: async () => nodes[0] }
 }
 
 /** One primary with two replicas, and three sentinels. */
@@ -66,7 +66,7 @@ export async function ownCluster(options: Options = {}): Promise<OwnTopology> {
     url,
     async primaryOf(key) {
       const primaries = await common.primaries()
-      const slot = Number(await common.operator(primaries[0]!).cluster('KEYSLOT', key))
+      const slot = await common.operator(primaries[0]!).cluster('KEYSLOT', key)
       for (const primary of primaries) if ((await slotsOf(common.operator(primary))).includes(slot)) return primary
       throw new Error(`nobody has slot ${slot}`)
     },
@@ -140,7 +140,7 @@ function control(dir: string, nodes: RedisNode[], login: Login | undefined) {
       }
       alone.clear()
       const primariesMax = isCluster ? nodes.length / 2 : 1
-      const [primary] = (await roles()).filter(({ role }) => role === 'master')
+      const primary = (await roles()).find(({ role }) => role === 'master')
       for (const node of dead) {
         await node.start()
         // The sentinels would say so too, but not before ten seconds have passed.
