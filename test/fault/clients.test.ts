@@ -393,9 +393,7 @@ describe('a service among bad clients', function () {
     const lanes = await times(2, () => openWire(costly.url))
     const took: Record<'live' | 'me', number[]> = { live: [], me: [] }
     const over = new AbortController()
-    const logins = times(200, () => costly.client.login({ email: someone.email, password })).finally(
-      () => over.abort(),
-    )
+    const logins = times(200, () => costly.client.login({ email: someone.email, password })).finally(() => over.abort())
     const checks = lanes.map(async (wire, i) => {
       const [kind, request] =
         i === 0

@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Knex } from 'knex'
-import { digest } from '../../src/platform/digest.ts'
 import { createClient, expectProblem, type Answer, type ApiClient, type Tokens } from '../support/client.ts'
 import { addressOfProcess, latchkey, startBundled, type ServiceProcess } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
 import { connectPostgres } from '../support/own-stores.ts'
 import { aPerson, aSession, password, uniqueEmail, type Someone } from '../support/people.ts'
 import { addressOf, startProxy, urlThrough, type Proxy } from '../support/proxy.ts'
+import { plantResetToken } from '../support/reset-token.ts'
 import { random, seed } from '../support/seed.ts'
 import { cheapHashes, startService } from '../support/service.ts'
 import { databaseUrl, keyPrefix, operatorsRedis, ownDatabase, redisUrl } from '../support/stores.ts'
@@ -318,27 +318,11 @@ describe('a process that is killed in the middle of its work', function () {
     return old === 200 ? password : newPassword
   }
 
-  /** A link as a mail would carry it. */
-  async function aResetToken({ id, email }: Someone): Promise<string> {
-    const token = `${randomUUID()}-${randomUUID()}`.slice(0, 43)
-    const now = new Date()
-    await knex('password_reset_tokens').insert({
-      digest: digest(token),
-      user_id: id,
-      email,
-      mail_id: randomUUID(),
-      queued_at: now,
-      expires_at: new Date(now.getTime() + 600_000),
-      created_at: now,
-    })
-    return token
-  }
-
   /** A reset, and logins with the old password beside it, here and where nobody is killed. */
   async function resetting(): Promise<Act> {
     const someone = await aPerson(survivor.client)
     const pairs = [someone.tokens, await aSession(survivor.client, someone)]
-    const token = await aResetToken(someone)
+    const token = await plantResetToken(knex, someone)
     const body = { token, new_password: newPassword }
     const login = { path: '/v1/auth/login', body: { email: someone.email, password } }
     const beside = chance() < 0.5
