@@ -38,7 +38,7 @@ export const ready = defineRoute({
   problems: [],
   async handle(_request, { readiness }) {
     const { redis, postgres, migrations, mail } = await readiness()
-    if (redis === 'unavailable' || postgres === 'unavailable' || migrations === 'pending')
+    if (redis === 'unavailable' || redis === 'replaying' || postgres === 'unavailable' || migrations === 'pending')
       throw new AppError('unavailable', { checks: { redis, postgres, migrations, mail } })
     return reply(200, { status: 'ready', checks: { redis, postgres, migrations, mail } })
   },
