@@ -51,7 +51,7 @@ describe('logins with the old password, over two instances', function () {
   }
 
   for (const [name, prepare] of Object.entries(changes))
-    it(`leave no session behind when they race with ${name}, whoever is first by how much (F59)`, async () => {
+    it(`F59 leave no session behind when they race with ${name}, whoever is first by how much`, async () => {
       let count = 0
       for (let round = 0; round < rounds; round++) {
         const someone = await aPerson(two.client)
