@@ -165,9 +165,9 @@ export function createServices(
       /** Brings the schema up to date, and returns how many migrations ran; waits for whoever is at it already. */
       migrate: (signal?: AbortSignal) => migrate(config.databaseUrl, migrationSource, { ...(signal && { signal }) }),
     },
-    /** What each part says of itself, for operators. */
     /** Waits until Redis is there, or was found to be away. */
     connected: () => connected(redis, config.redisTimeoutMs),
+    /** What each part says of itself, for operators. */
     examine: {
       redis: () => examineRedis(redis, { waitMs: config.redisTimeoutMs }),
       postgres: () => examinePostgres(knex, migrationSource),

@@ -37,7 +37,7 @@ export function createReadiness({
   log,
 }: {
   redis: Redis
-  continuity: Pick<Continuity, 'holds'>
+  continuity: Pick<Continuity, 'isWhole'>
   keyPrefix: string
   knex: Knex
   migrated: () => boolean
@@ -57,7 +57,7 @@ export function createReadiness({
         ]),
       )
       if (!isWhole) return 'unavailable'
-      if (!continuity.holds()) return 'replaying'
+      if (!continuity.isWhole()) return 'replaying'
       const policies = memories.map((memory) => /^maxmemory_policy:(\S+)/m.exec(memory)?.[1])
       const policy = policies.find((name) => name !== undefined && name !== 'noeviction')
       if (policy === undefined) return 'ok'

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { Cluster, Redis as Node } from 'ioredis'
+import { Cluster, Command, Redis as Node } from 'ioredis'
 import { AppError } from '../errors.ts'
 import type { Log } from './log.ts'
 import { parseRedisUrl, type RedisPlace } from './redis-url.ts'
@@ -142,6 +142,13 @@ export async function connected(redis: Redis, waitMs: number): Promise<void> {
     redis.once('error', () => resolve())
   })
   await Promise.race([settled, delay(waitMs, undefined, { ref: false })])
+}
+
+/** The server that takes the writes of a key, as far as is known; undefined while it is away. */
+export function primaryOf(redis: Redis, key: string): Node | undefined {
+  if (!isCluster(redis)) return redis
+  const place = redis.slots[new Command('get', [key]).getSlot()]?.[0]
+  return redis.nodes('master').find(({ options: { host, port } }) => `${host}:${port}` === place)
 }
 
 /** Calls back for every server that there is or will be, before anything is asked of it. */
