@@ -392,6 +392,41 @@ for (const form of ['sentinel', 'cluster'] as const)
       }
     })
 
+    if (form === 'cluster')
+      it('goes on for the people of its other parts while one part has no primary', async () => {
+        const [lost] = (await topology.primaries()) as [RedisNode]
+        const bystander = await aBystanderOf(lost)
+        const statuses: number[] = []
+        const killedAt = performance.now()
+        await topology.kill(lost)
+
+        await eventually(async () => {
+          for (const { client } of [one, two]) {
+            const startedAt = performance.now()
+            statuses.push((await client.protected(bystander.access_token)).status)
+            expect(performance.now() - startedAt, 'milliseconds until the answer').to.be.below(5000)
+          }
+          expect(await topology.primaries()).to.have.length(3)
+        }, recoveryMs)
+
+        const served = statuses.filter((status) => status === 200).length
+        tell(
+          `${served} of ${statuses.length} checks served in ${Math.round(performance.now() - killedAt)} ms without it`,
+        )
+        expect(statuses.filter((status) => status !== 200 && status !== 503)).to.deep.equal([])
+        expect(served / statuses.length, 'share of checks that were served').to.be.greaterThan(0.5)
+      })
+
+    /** A session of somebody of whom nothing is on this server. */
+    async function aBystanderOf(primary: RedisNode): Promise<Tokens> {
+      for (;;) {
+        const { id, tokens } = await aPerson(one.client)
+        const keys = [sessionsOf(id), `${keyPrefix}access:${digest(tokens.access_token)}`]
+        const owners = await Promise.all(keys.map(topology.primaryOf))
+        if (!owners.includes(primary)) return tokens
+      }
+    }
+
     it('believes no primary that was only asleep, and wakes up with what it had', async () => {
       const primary = await topology.primaryOf(sessionsOf(admin.id))
       const replicas = await topology.replicasOf(primary)
