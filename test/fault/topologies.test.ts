@@ -494,7 +494,7 @@ for (const form of ['sentinel', 'cluster'] as const)
       const counts = await Promise.all(slots.map((slot) => source.cluster('COUNTKEYSINSLOT', slot)))
       const filled = slots.filter((_, i) => Number(counts[i]) > 0).slice(0, 80)
       const keys = new Set<string>()
-      for (const slot of filled) {
+      const moveSlot = async (slot: number) => {
         await target.cluster('SETSLOT', slot, 'IMPORTING', sourceId)
         await source.cluster('SETSLOT', slot, 'MIGRATING', targetId)
         for (;;) {
@@ -505,6 +505,7 @@ for (const form of ['sentinel', 'cluster'] as const)
         }
         for (const each of [target, source]) await each.cluster('SETSLOT', slot, 'NODE', targetId)
       }
+      for (let i = 0; i < filled.length; i += 10) await Promise.all(filled.slice(i, i + 10).map(moveSlot))
       return { slots: filled.length, keys: keys.size }
     }
   })
