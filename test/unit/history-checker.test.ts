@@ -336,6 +336,23 @@ const cases: Record<string, { allowed: Line[]; forbidden: Line[] }> = {
       [40, 50, me('s.0'), ok],
     ],
   },
+  'a logout by a token that Redis had lost': {
+    allowed: [
+      opened,
+      [12, 14, { what: 'copy' }],
+      [15, 16, { what: 'flush' }],
+      [17, 18, { what: 'log out', with: 'body', token: refreshToken('s.0') }, ok],
+      [20, 30, { what: 'older copy' }],
+      [40, 50, me('s.0'), ok],
+    ],
+    forbidden: [
+      opened,
+      [12, 14, { what: 'copy' }],
+      [17, 18, { what: 'log out', with: 'body', token: refreshToken('s.0') }, ok],
+      [20, 30, { what: 'older copy' }],
+      [40, 50, me('s.0'), ok],
+    ],
+  },
   'a Redis that was emptied': {
     allowed: [opened, [20, 30, { what: 'flush' }], [40, 50, me('s.0'), dead('unknown')]],
     forbidden: [opened, [20, 30, { what: 'flush' }], [40, 50, me('s.0'), ok]],

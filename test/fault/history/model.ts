@@ -195,8 +195,10 @@ function rulesFor({ graceMs }: History, session: string | null, bornAt: number, 
     if (via === 'bearer') return confirmed(call, ofEnding(call, token, true, endNamed))
     if (call.outcome.kind === 'unknown') return { steps: [], leaves: mayHaveEnded(call) }
     // A token that the store has lost leads nowhere, and that is no error.
-    const next: Next = (state) =>
-      state.phase === 'ended' || state.pairs.includes(token.pair) ? endNamed(state) : [state]
+    const next: Next = (state) => {
+      const isFound = state.phase === 'open' && state.pairs.includes(token.pair)
+      return isFound || state.phase === 'ended' ? [over(state)] : [state]
+    }
     return { steps: [effect(call, next)], leaves: [] }
   }
 
@@ -236,6 +238,7 @@ function rulesFor({ graceMs }: History, session: string | null, bornAt: number, 
       return { steps: [effect(call, replay)], leaves: [] }
     }
     if (outcome.reason !== 'reused') {
+      // A pair that a change of the password has just replaced takes its session with it, whatever is told of that.
       const refused: Next = (state) => {
         const isReplaced = state.phase === 'open' && state.rotatedBy === null && state.pairs.at(-2) === token.pair
         return isReplaced ? endMaybe(state) : when(mayNotRefresh(state, token), state)
@@ -251,10 +254,7 @@ function rulesFor({ graceMs }: History, session: string | null, bornAt: number, 
     return { steps: [effect(call, reuse)], leaves: [] }
   }
 
-  /**
-   * A refusal for another reason than reuse: the session is over, or the store has lost this pair. A pair that a change of
-   * the password has just replaced takes its session with it, as one that is used twice does, whatever is told of it.
-   */
+  /** A refusal for another reason than reuse: the session is over, or the store has lost this pair. */
   function mayNotRefresh(state: State, { pair }: Token): boolean {
     return state.phase === 'ended' || state.phase === 'gone' || (state.phase === 'open' && !state.pairs.includes(pair))
   }

@@ -71,6 +71,8 @@ export function createRecorder() {
     outrages,
     /** Of the pair that an answer has brought. */
     pairIn,
+    /** How many calls had a verdict. */
+    answered: () => calls.filter(({ outcome }) => outcome.kind !== 'unknown').length,
 
     /** Sends what is asked, and writes down what becomes of it. */
     async call(

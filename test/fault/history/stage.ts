@@ -1,5 +1,8 @@
+import { expect } from 'chai'
 import { createClient, type ApiClient } from '../../support/client.ts'
-import { aServiceClient, startProcess, urlOf, type ServiceProcess } from '../../support/command-line.ts'
+import { aServiceClient, startProcess, type ServiceProcess } from '../../support/command-line.ts'
+import { eventually } from '../../support/eventually.ts'
+import { untilReadyIs } from '../../support/faults.ts'
 import { ownPostgres, ownRedis, type OwnRedis } from '../../support/own-stores.ts'
 import { addressOf, startProxy, urlThrough, type Proxy } from '../../support/proxy.ts'
 import { startService } from '../../support/service.ts'
@@ -66,13 +69,15 @@ export async function openStage() {
   let client: ApiClient
   const start = async () => {
     child = startProcess(env)
-    client = createClient(await urlOf(child))
+    // It answers before it is ready, and that may take until a fault is over.
+    client = createClient(await listening(child))
   }
   const kill = async () => {
     child.process.kill('SIGKILL')
     await child.exitCode
   }
   await start()
+  await untilReadyIs(200, client!)
   const three: Instance = {
     name: 'three',
     ...theirs,
@@ -114,6 +119,17 @@ export async function openStage() {
       await Promise.all([primary.discard(), spare.discard(), postgres.discard()])
     },
   }
+}
+
+const startMaxMs = 60_000
+
+/** The address that a process logs once it listens. */
+function listening({ output }: ServiceProcess): Promise<string> {
+  return eventually(() => {
+    const url = /"address":"([^"]+)"/.exec(output())?.[1]
+    expect(url, output()).to.be.a('string')
+    return url!
+  }, startMaxMs)
 }
 
 /** Three values a key: its name, its content, how many milliseconds it has left. */
