@@ -137,9 +137,10 @@ function createCrew({ size, stopping, log }: { size: number; stopping: AbortSign
       tally.leave(worker.id)
       if (stopping.aborted) return
       if (!complete()) throw new Error(end.failure ?? `a process that was to serve ended (${end.reason})`)
-      log('worker.died', { reason: end.reason, ...(worker.process.pid && { worker: worker.process.pid }) })
       shortLives = performance.now() - startedAt < steadyMs ? shortLives + 1 : 0
-      const pauseMs = Math.min(pauseMaxMs, pauseMinMs * 2 ** (shortLives - 1))
+      const pauseMs = Math.min(pauseMaxMs, pauseMinMs * 2 ** Math.max(0, shortLives - 1))
+      const { pid } = worker.process
+      log('worker.died', { reason: end.reason, duration_ms: pauseMs, ...(pid !== undefined && { worker: pid }) })
       await delay(pauseMs, undefined, { signal: stopping }).catch(() => undefined)
     }
   }

@@ -9,7 +9,7 @@ export const logEvents = {
   'worker.died': {
     level: 'error',
     meaning:
-      'One of the processes behind the port ended; `worker` was its pid, `reason` tells how. Another takes its place.',
+      'One of the processes behind the port ended; `worker` was its pid, `reason` tells how. Another takes its place after `duration_ms`.',
   },
   'migrations.done': { level: 'info', meaning: 'The database schema is up to date; `count` migrations ran.' },
   'migrations.waiting': { level: 'warn', meaning: 'Migrating did not work yet; it is tried again.' },
