@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import type { CapacityFigures } from './capacity.ts'
 import type { CheckFigures, VariantName } from './check.ts'
 import type { MemoryFigures } from './memory.ts'
 import type { OperationFigures } from './operations.ts'
@@ -11,6 +12,7 @@ export interface Figures {
   check?: CheckFigures
   operations?: OperationFigures
   memory?: MemoryFigures
+  capacity?: CapacityFigures
   timing?: TimingFigures
 }
 
@@ -31,11 +33,12 @@ const variantTitles: Record<VariantName, string> = {
 }
 
 /** The figures as tables, rounded to what they are worth. */
-export function tablesOf({ check, operations, memory, timing }: Figures): Table[] {
+export function tablesOf({ check, operations, memory, capacity, timing }: Figures): Table[] {
   return [
     ...(check ? [checkTable(check)] : []),
     ...(operations ? [operationsTable(operations)] : []),
     ...(memory ? [memoryTable(memory)] : []),
+    ...(capacity ? [capacityTable(capacity)] : []),
     ...(timing ? [timingTable(timing)] : []),
   ]
 }
@@ -89,6 +92,21 @@ function memoryTable({ sessionCount, sessions, ...bytes }: MemoryFigures): Table
       ['a session after a refresh, 1 a user', '64', whole(bytes.bytesPerRefreshedSession)],
       ['a spent refresh pointer', 'any', whole(bytes.bytesPerSpentRefreshPointer)],
     ],
+  }
+}
+
+function capacityTable({ rowCount, bytesPerRow, replay, ...bytes }: CapacityFigures): Table {
+  return {
+    title: `What there is besides sessions, ${whole(rowCount)} rows of each table`,
+    head: ['what', 'where', 'bytes'],
+    rows: [
+      ...Object.entries(bytesPerRow).map(([table, size]) => [`a row of ${table}`, 'PostgreSQL', whole(size)]),
+      ['a tombstone', 'Redis', whole(bytes.bytesPerTombstone)],
+      ['an entry of the stream', 'Redis', whole(bytes.bytesPerStreamEntry)],
+    ],
+    remark:
+      `A Redis that has forgotten ${whole(replay.endings)} endings is told of ${whole(replay.perSecond)} a second, ` +
+      `and of ${whole(replay.perSecondIdle)} a second when it has forgotten none.`,
   }
 }
 

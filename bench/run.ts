@@ -3,6 +3,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { progress, run } from '../dev/process.ts'
+import { measureCapacity } from './capacity.ts'
 import { measureCheck } from './check.ts'
 import { measureMemory } from './memory.ts'
 import { measureOperations } from './operations.ts'
@@ -15,11 +16,11 @@ const usage = `Usage: npm run bench -- [options]
   --rounds N       rounds of the token check (9)
   --seconds N      seconds for each server in a round (2)
   --connections N  connections of the load (64)
-  --only PART      one part only: check, operations, memory or timing
+  --only PART      one part only: check, operations, memory, capacity or timing
   --json           figures as JSON
   --markdown       tables as they stand in bench/README.md
 `
-const parts = ['check', 'operations', 'memory', 'timing'] as const
+const parts = ['check', 'operations', 'memory', 'capacity', 'timing'] as const
 const busyLoad = 0.5
 
 interface Options {
@@ -85,6 +86,7 @@ async function bench({ rounds, seconds, connections, parts: asked }: Options, si
       figures.check = await measureCheck(stage, services, servers, { rounds, seconds, connections })
     if (asked.includes('operations')) figures.operations = await measureOperations(stage, services, servers)
     if (asked.includes('memory')) figures.memory = await measureMemory(stage)
+    if (asked.includes('capacity')) figures.capacity = await measureCapacity(stage)
     if (asked.includes('timing')) figures.timing = await measureTiming(stage, servers.latchkey)
     return figures
   } finally {

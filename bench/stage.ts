@@ -5,6 +5,7 @@ import fs from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import path from 'node:path'
 import { Redis } from 'ioredis'
+import knexModule, { type Knex } from 'knex'
 import { launch, run, serviceOf } from '../dev/process.ts'
 import { discard, startPostgres, startRedis, temporaryDir, type Service } from '../dev/stores.ts'
 import { readConfig } from '../src/config.ts'
@@ -78,6 +79,7 @@ export async function openStage(signal: AbortSignal) {
     await once(events, 'redis.ready') // it does not queue what comes too early
     await services.schema.migrate(signal)
     await services.settings.reread()
+    services.markMigrated()
     return services
   }
 
@@ -85,6 +87,13 @@ export async function openStage(signal: AbortSignal) {
   function connectRedis(redisUrl: string): Redis {
     const connection = new Redis(redisUrl)
     closers.push(async () => connection.disconnect())
+    return connection
+  }
+
+  /** A connection as an operator has it, without time-outs. */
+  function connectPostgres(): Knex {
+    const connection = knexModule({ client: 'pg', connection: postgres.url, pool: { min: 0, max: 1 } })
+    closers.push(() => connection.destroy())
     return connection
   }
 
@@ -135,6 +144,7 @@ export async function openStage(signal: AbortSignal) {
     startFreshRedis,
     openServices,
     connectRedis,
+    connectPostgres,
     close,
   }
 }

@@ -11,11 +11,20 @@ export interface RedisOptions {
   dir: string
   /** Keeps nothing on disk and ends with this process. */
   ephemeral: boolean
-  /** Listens on this port of 127.0.0.1 instead of a socket. */
-  port?: number
+  /** Listens on this port of 127.0.0.1 too. */
+  port?: number | undefined
+  /** Speaks nothing but TLS on that port. */
+  tls?: TlsFiles | undefined
   /** Further arguments of redis-server, which win over ours: `['--requirepass', 'secret']`. */
   args?: string[]
   signal?: AbortSignal | undefined
+}
+
+/** Files in PEM: a server's key and certificate, and the authority by which it judges the others. */
+export interface TlsFiles {
+  key: string
+  cert: string
+  ca: string
 }
 
 /** Where the Redis of a state folder has its socket. */
@@ -24,33 +33,51 @@ export function redisSocket(dir: string): string {
 }
 
 /** Starts the Redis of a state folder, or finds it running. Its URL is `unix:<path>`, or `redis://…` with a port. */
-export async function startRedis({ dir, ephemeral, port, args = [], signal }: RedisOptions): Promise<Service> {
+export async function startRedis({ dir, ephemeral, port, tls, args = [], signal }: RedisOptions): Promise<Service> {
   const data = path.join(dir, 'redis')
   fs.mkdirSync(data, { recursive: true, mode: 0o700 })
   const socket = redisSocket(dir)
-  const listen = port ? ['--bind', '127.0.0.1', '--port', String(port)] : ['--port', '0', '--unixsocket', socket]
-  const files = ['--unixsocketperm', '700', '--dir', data]
+  const files = ['--unixsocket', socket, '--unixsocketperm', '700', '--dir', data]
   const keep = ephemeral ? 'no' : 'yes'
   const command = await provide('redis-server', { signal })
   const mark = await launch({
     dir,
     name: 'redis',
     command,
-    args: [...listen, ...files, '--save', '', '--maxmemory-policy', 'noeviction', '--appendonly', keep, ...args],
+    args: [
+      ...listenOn(port, tls),
+      ...files,
+      '--save',
+      '',
+      '--maxmemory-policy',
+      'noeviction',
+      '--appendonly',
+      keep,
+      ...args,
+    ],
     cwd: data,
     ephemeral,
-    isReady: () => answers(port ? { host: '127.0.0.1', port } : { path: socket }),
+    isReady: () => answers(socket),
     signal,
   })
   const password = args.includes('--requirepass') ? args[args.indexOf('--requirepass') + 1] : undefined
   const user = password ? `:${encodeURIComponent(password)}@` : ''
-  return serviceOf(port ? `redis://${user}127.0.0.1:${port}` : `unix:${socket}`, mark)
+  return serviceOf(port ? `${tls ? 'rediss' : 'redis'}://${user}127.0.0.1:${port}` : `unix:${socket}`, mark)
+}
+
+/** The arguments of redis-server for where it listens, and for how it speaks with others of its kind. */
+export function listenOn(port: number | undefined, tls: TlsFiles | undefined): string[] {
+  if (!port) return ['--port', '0']
+  if (!tls) return ['--bind', '127.0.0.1', '--port', String(port)]
+  const files = ['--tls-key-file', tls.key, '--tls-cert-file', tls.cert, '--tls-ca-cert-file', tls.ca]
+  const ways = ['--tls-auth-clients', 'no', '--tls-replication', 'yes', '--tls-cluster', 'yes']
+  return ['--bind', '127.0.0.1', '--port', '0', '--tls-port', String(port), ...files, ...ways]
 }
 
 /** Whether it answers a command, be it with a refusal (a password is asked for); not while it still loads its data. */
-function answers(address: net.NetConnectOpts): Promise<boolean> {
+export function answers(socket: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const connection = net.connect(address, () => connection.write('PING\r\n'))
+    const connection = net.connect(socket, () => connection.write('PING\r\n'))
     const settle = (answer: boolean) => {
       connection.destroy()
       resolve(answer)

@@ -7,12 +7,14 @@ import { startPostgres } from './postgres.ts'
 import { progress, runningServer, shellQuoted, stopServer } from './process.ts'
 import { provide } from './provide.ts'
 import { redisSocket, startRedis } from './redis.ts'
+import { startCluster, startSentinel } from './topologies.ts'
 
 export { stateDir } from './places.ts'
 export { startPostgres } from './postgres.ts'
 export type { Service } from './process.ts'
 export { provide } from './provide.ts'
-export { startRedis } from './redis.ts'
+export { startRedis, type TlsFiles } from './redis.ts'
+export { startCluster, startSentinel, type Login, type RedisNode } from './topologies.ts'
 
 export interface Stores {
   env: { DATABASE_URL: string; REDIS_URL: string }
@@ -22,6 +24,11 @@ export interface Stores {
   stop(): Promise<void>
 }
 
+/** In what form there is a Redis: one server, one primary that Sentinel watches, or a Cluster. */
+export type Topology = keyof typeof starters
+
+const starters = { single: startRedis, sentinel: startSentinel, cluster: startCluster }
+
 /**
  * Starts what DATABASE_URL and REDIS_URL do not name already. Who asks for the same name shares the same stores, also
  * those a killed process left running; the last one who uses them stops them. Ephemeral ones are for one run: give
@@ -30,10 +37,12 @@ export interface Stores {
 export async function startStores({
   name,
   ephemeral,
+  topology = 'single',
   signal,
 }: {
   name: string
   ephemeral: boolean
+  topology?: Topology
   signal?: AbortSignal | undefined
 }): Promise<Stores> {
   const { DATABASE_URL, REDIS_URL } = process.env
@@ -46,13 +55,13 @@ export async function startStores({
     claim(dir, ephemeral)
     const [postgres, redis] = await Promise.allSettled([
       DATABASE_URL ? undefined : startPostgres({ dir, ephemeral, signal }),
-      REDIS_URL ? undefined : startRedis({ dir, ephemeral, signal }),
+      REDIS_URL ? undefined : starters[topology]({ dir, ephemeral, signal }),
       removeLeftovers().catch((error: unknown) => progress(`leftovers of killed test runs stay: ${String(error)}`)),
     ])
     let redisCli: string | undefined
     try {
       for (const each of [postgres, redis]) if (each.status === 'rejected') throw each.reason
-      if (!REDIS_URL) redisCli = await redisCliLine(dir, ephemeral, signal)
+      if (!REDIS_URL && topology === 'single') redisCli = await redisCliLine(dir, ephemeral, signal)
       signal?.throwIfAborted()
     } catch (error) {
       await release(dir, ephemeral)
@@ -140,10 +149,9 @@ async function stopServersIn(dir: string): Promise<void> {
 export async function discard(dir: string): Promise<void> {
   if (!fs.existsSync(dir)) return
   const records = fs.readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.process'))
-  for (const folder of new Set(records.map((record) => path.dirname(path.join(dir, record))))) {
-    await stopServersIn(folder)
-    fs.rmSync(shortSocketDir(folder), { recursive: true, force: true })
-  }
+  const folders = new Set(records.map((record) => path.dirname(path.join(dir, record))))
+  await Promise.all([...folders].map(stopServersIn))
+  for (const folder of folders) fs.rmSync(shortSocketDir(folder), { recursive: true, force: true })
   fs.rmSync(dir, { recursive: true, force: true })
 }
 

@@ -8,6 +8,7 @@ import * as auditEvents from './0006_audit_events.ts'
 import * as settings from './0007_settings.ts'
 import * as serviceClients from './0008_service_clients.ts'
 import * as usersSearch from './0009_users_search.ts'
+import * as sessionEpochs from './0010_session_epochs.ts'
 
 const migrations: Record<string, Knex.Migration> = {
   '0001_users': users,
@@ -19,6 +20,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0007_settings': settings,
   '0008_service_clients': serviceClients,
   '0009_users_search': usersSearch,
+  '0010_session_epochs': sessionEpochs,
 }
 
 /** The migrations under names without extension, so that TypeScript and the build record the same ones. */

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { compileTrust } from './platform/address.ts'
 import type { LogLevel } from './platform/log.ts'
+import { parseRedisUrl } from './platform/redis-url.ts'
 import { settingDefinitions, settingNames, type SettingName, type Settings } from './settings/index.ts'
 
 /**
@@ -47,6 +48,9 @@ const mailbox = z
     return { name: name ?? 'Latchkey', address: address! }
   })
 
+const redisForms =
+  '`redis://…`, `rediss://…`, `unix:/path`, `redis+sentinel://host:port,host:port/name` or `redis+cluster://host:port,host:port`'
+
 interface Variable {
   schema: z.ZodType<unknown, string>
   /** What holds when it is not set; null: it must be set; empty: it need not be. */
@@ -61,10 +65,10 @@ const serviceVariables = {
     meaning: 'PostgreSQL, as `postgres://user:password@host:5432/name`; `npm start` brings its own when it is not set.',
   },
   REDIS_URL: {
-    schema: url('redis://', 'rediss://', 'unix:/'),
+    schema: z.string().refine((text) => parseRedisUrl(text) !== null, `must be ${redisForms}`),
     initial: null,
     meaning:
-      'One Redis primary: `redis://`, `rediss://` (TLS), or `unix:/path`; `npm start` brings its own when it is not set.',
+      'Redis: one primary as `redis://user:password@host:6379/0`, `rediss://…` (TLS) or `unix:/path`; a set watched by sentinels as `redis+sentinel://user:password@host:26379,host:26379/name`; a cluster as `redis+cluster://user:password@host:6379,host:6379`; both with TLS as `rediss+…`. `npm start` brings its own when it is not set.',
   },
   SMTP_URL: {
     schema: url('smtp://', 'smtps://').or(z.literal('')),

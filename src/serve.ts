@@ -5,7 +5,7 @@ import { createApp, createOpsApp, listen, type Listener } from './http/index.ts'
 import { createMetrics, type Metrics } from './metrics/index.ts'
 import type { Clock } from './platform/clock.ts'
 import { createLog, type Log } from './platform/log.ts'
-import type { Readiness } from './platform/readiness.ts'
+import { isReady, type Readiness } from './platform/readiness.ts'
 import { createServices } from './services.ts'
 
 export interface Serving {
@@ -20,7 +20,7 @@ export interface Serving {
 
 const migrationRetryMs = 1000
 const readinessPollMs = 100
-/** The public listener may have taken most of the ten seconds there are for a stop. */
+/** The public listener and the stores may have taken most of the ten seconds there are for a stop. */
 const opsDrainMaxMs = 500
 
 /**
@@ -69,7 +69,7 @@ export async function serve(
 
   async function untilReady(signal: AbortSignal): Promise<void> {
     await migrated
-    while (!signal.aborted && (await readiness()).redis === 'unavailable')
+    while (!signal.aborted && !isReady(await readiness()))
       await delay(readinessPollMs, undefined, { signal }).catch(() => undefined)
   }
 
@@ -97,7 +97,7 @@ export async function serve(
     async close() {
       log('service.stopping')
       stopping.abort()
-      await Promise.all([listener.close(), migrated, services.bulletin.stop()])
+      await Promise.all([listener.close(), migrated, services.bulletin.stop(), services.mail.stop()])
       await services.close()
       await ops?.close()
       log('service.stopped')

@@ -9,17 +9,23 @@ import type { Metrics } from './metrics/index.ts'
 import { compileTrust } from './platform/address.ts'
 import { createBulletin } from './platform/bulletin.ts'
 import { systemClock, type Clock } from './platform/clock.ts'
+import { createContinuity } from './platform/continuity.ts'
 import type { Log } from './platform/log.ts'
 import { migrate } from './platform/migrate.ts'
 import { examinePostgres, examineRedis } from './platform/examine.ts'
 import { openPostgres } from './platform/postgres.ts'
 import { createReadiness } from './platform/readiness.ts'
-import { openRedis } from './platform/redis.ts'
+import { connected, openRedis } from './platform/redis.ts'
 import { createSessions, type Lives } from './sessions/index.ts'
 import { createSettings, type Lapsed, type Settings } from './settings/index.ts'
 import { createThrottle, type Rule, type RuleName } from './throttle/index.ts'
 
 export const { version } = packageJson
+
+/** So far may the clocks of two instances be apart, and with them what they say of when something has ended. */
+const clocksDifferMaxMs = 600_000
+/** In these an instance may have confirmed an ending to a primary that was not the one any more. */
+const lastMomentsMs = 15_000
 
 export type Services = ReturnType<typeof createServices>
 
@@ -58,8 +64,23 @@ export function createServices(
   bulletin.follow('settings', settings.reread)
   const clients = createClients({ knex, audit, clock })
   bulletin.follow('clients', clients.reread)
+  let markPrepared = () => {}
+  const prepared = new Promise<void>((resolve) => {
+    markPrepared = resolve
+  })
+  const continuity = createContinuity({
+    redis,
+    async restore() {
+      await prepared
+      return accounts.replayEndings(settings.current().access_token_ttl_seconds * 1000 + clocksDifferMaxMs)
+    },
+    followUp: () => accounts.replayEndings(lastMomentsMs),
+    timeoutMs: config.redisTimeoutMs,
+    log,
+  })
   const sessions = createSessions({
     redis,
+    continuity,
     prefix: config.keyPrefix,
     clock,
     lives: () => livesOf(settings.current(), settings.lapsed()),
@@ -111,6 +132,7 @@ export function createServices(
   let migrated = false
   const readiness = createReadiness({
     redis,
+    continuity,
     keyPrefix: config.keyPrefix,
     knex,
     migrated: () => migrated,
@@ -143,6 +165,8 @@ export function createServices(
       /** Brings the schema up to date, and returns how many migrations ran; waits for whoever is at it already. */
       migrate: (signal?: AbortSignal) => migrate(config.databaseUrl, migrationSource, { ...(signal && { signal }) }),
     },
+    /** Waits until Redis is there, or was found to be away. */
+    connected: () => connected(redis, config.redisTimeoutMs),
     /** What each part says of itself, for operators. */
     examine: {
       redis: () => examineRedis(redis, { waitMs: config.redisTimeoutMs }),
@@ -157,8 +181,10 @@ export function createServices(
     },
     markMigrated: () => {
       migrated = true
+      markPrepared()
     },
     async close(): Promise<void> {
+      continuity.stop()
       await Promise.all([sessions.settle(), clients.settle(), mail.stop(), bulletin.stop()])
       redis.disconnect()
       await knex.destroy()

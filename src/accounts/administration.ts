@@ -5,7 +5,7 @@ import type { Knex } from '../platform/postgres.ts'
 import { canonicalLabel } from '../platform/label.ts'
 import type { Session } from '../sessions/index.ts'
 import { isActiveAdmin, mustNotBeLastAdmin } from './admins.ts'
-import type { Consequences } from './consequences.ts'
+import { consequences as table, type Consequences } from './consequences.ts'
 import type { Ending } from './ending.ts'
 import type { Parts } from './parts.ts'
 import { cardOf, type Person } from './person.ts'
@@ -176,11 +176,11 @@ export function createAdministration({
    */
   async function remove(userId: string, by: Actor): Promise<void> {
     const person = await read(userId)
-    await consequences.carryOut('delete', { person, by }, async (trx) => {
+    await consequences.carryOut('delete', { person, by }, async (trx, at) => {
       const { held } = await hold(trx, person.id, by)
       mustNotBeLastAdmin(held, person.id)
       await users.remove(trx, person.id)
-      await endings.forget(trx, person.id)
+      await endings.endForGood(trx, person.id, table.delete.reason, at)
       return null
     })
     log('account.deleted', { user_id: person.id })

@@ -103,14 +103,14 @@ export interface Affected {
 export type Consequences = ReturnType<typeof createConsequences>
 
 /** Carries out what the table says. */
-export function createConsequences({ users, tokens, sessions, mails, audit, clock, log }: Parts) {
+export function createConsequences({ users, endings, tokens, sessions, mails, audit, clock, log }: Parts) {
   /** Does the part of an event that is PostgreSQL's, in the transaction of its cause; returns the epoch if it moved. */
   async function follow(
     trx: Knex,
     event: AccountEvent,
     { person: { id, email }, by, sessionId, facts, detail }: Affected,
   ): Promise<number | undefined> {
-    const { otherSessions, oneTimeTokens, notice, audit: name } = consequences[event]
+    const { otherSessions, oneTimeTokens, notice, reason, audit: name } = consequences[event]
     const at = new Date(clock.now())
     if (oneTimeTokens === 'void') await tokens.voidAll(trx, id, at)
     if (notice)
@@ -123,7 +123,7 @@ export function createConsequences({ users, tokens, sessions, mails, audit, cloc
         ...(sessionId !== undefined && { sessionId }),
         ...(detail && { detail }),
       })
-    return otherSessions === 'end' ? users.moveEpoch(id, trx) : undefined
+    return otherSessions === 'end' ? endings.moveEpoch(trx, id, reason, at) : undefined
   }
 
   /** Ends a person's sessions in Redis, all or all others, if the event does that; returns those that were open. */

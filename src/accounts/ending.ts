@@ -26,8 +26,11 @@ export type Ending = ReturnType<typeof createEnding>
 /**
  * All the ways a session is ended on purpose.
  *
- * Each writes to both stores and tries the second even when the first has failed. It returns only when both have
- * confirmed, and throws AppError `unavailable` otherwise; repeating it is harmless.
+ * Each writes to both stores, PostgreSQL first, and tries the second even when the first has failed. It returns only when
+ * both have confirmed, and throws AppError `unavailable` otherwise; repeating it is harmless.
+ *
+ * PostgreSQL first, because a Redis that takes over and lacks what the old one confirmed is told what PostgreSQL knows:
+ * an ending that is written down only after it was told again would be forgotten.
  */
 export function createEnding({
   users,
@@ -48,13 +51,12 @@ export function createEnding({
   ): Promise<number> {
     const { reason } = table[event]
     const rows = sessionIds.map((sessionId) => ({ sessionId, userId, reason, actorId: by.id, deviceName }))
-    const [ended] = await both(
-      sessions.end(userId, sessionIds, reason),
-      journal(userId, rows, by).catch(async (error: unknown) => {
-        await Promise.allSettled([sessions.noteUnwritten(userId, sessionIds, reason)])
-        throw error
-      }),
-    )
+    const [journalled] = await Promise.allSettled([journal(userId, rows, by)])
+    const ended = await sessions.end(userId, sessionIds, reason)
+    if (journalled.status === 'rejected') {
+      await Promise.allSettled([sessions.noteUnwritten(userId, sessionIds, reason)])
+      throw journalled.reason
+    }
     for (const { id } of ended) log('session.ended', { user_id: userId, session_id: id, reason })
     return ended.length
   }
@@ -104,7 +106,7 @@ export function createEnding({
 
   async function moveEpoch(userId: string, reason: EndReason, by: Actor): Promise<void> {
     await users.alongside(async (trx) => {
-      await users.moveEpoch(userId, trx)
+      await endings.moveEpoch(trx, userId, reason, new Date(clock.now()))
       await audit.record(trx, { event: 'sessions.ended', actor: by, userId, detail: { reason } })
     })
   }
@@ -232,10 +234,4 @@ export function createEnding({
     revoke,
     revokeOthers,
   }
-}
-
-/** Waits for two writes, whatever becomes of either, and fails if one has. */
-async function both<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
-  await Promise.allSettled([first, second])
-  return [await first, await second]
 }

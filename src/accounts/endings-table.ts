@@ -1,15 +1,34 @@
 import { deleteInBatches, fromPostgres, type Knex } from '../platform/postgres.ts'
 import type { EndReason } from '../sessions/index.ts'
 
-export interface RecordedEnding {
+export interface SessionEnding {
   sessionId: string
   userId: string
   reason: EndReason
+}
+
+export interface RecordedEnding extends SessionEnding {
   /** Who ended it: the person themselves, an admin, or null for the service. */
   actorId: string | null
   /** For a notice to the owner, if the ending has one. */
   deviceName?: string | null
 }
+
+/** All sessions of a person that were opened under an earlier epoch have ended. */
+export interface MovedEpoch {
+  userId: string
+  epoch: number
+  reason: EndReason
+}
+
+interface PagedRows {
+  session_endings: { id: string; user_id: string; reason: EndReason }
+  session_epochs: { id: string; epoch: number; reason: EndReason }
+}
+
+const pageSize = 500
+/** No session is opened under a later one. */
+const epochMax = 2 ** 31 - 1
 
 export type EndingsTable = ReturnType<typeof createEndingsTable>
 
@@ -36,15 +55,75 @@ export function createEndingsTable(knex: Knex) {
     return endings.filter(({ sessionId }) => ids.has(sessionId))
   }
 
-  /** Forgets the endings of a person who is being deleted: no token of theirs can be refreshed any more. */
-  async function forget(trx: Knex, userId: string): Promise<void> {
+  /**
+   * Moves the epoch of a person: every session opened before is void from here on.
+   *
+   * @returns the new epoch, undefined when there is no such person
+   */
+  async function moveEpoch(trx: Knex, userId: string, reason: EndReason, at: Date): Promise<number | undefined> {
+    const { rows } = (await fromPostgres(
+      trx.raw(
+        `with moved as (update users set session_epoch = session_epoch + 1 where id = ? returning id, session_epoch)
+          insert into session_epochs (user_id, epoch, reason, moved_at) select id, session_epoch, ?, ? from moved
+          on conflict (user_id) do update
+            set epoch = excluded.epoch, reason = excluded.reason, moved_at = excluded.moved_at
+          returning epoch`,
+        [userId, reason, at],
+      ),
+    )) as { rows: { epoch: number }[] }
+    return rows[0]?.epoch
+  }
+
+  /** Puts one epoch above all in the place of the endings of a person who is being deleted. */
+  async function endForGood(trx: Knex, userId: string, reason: EndReason, at: Date): Promise<void> {
     await trx('session_endings').where({ user_id: userId }).delete()
+    await trx('session_epochs')
+      .insert({ user_id: userId, epoch: epochMax, reason, moved_at: at })
+      .onConflict('user_id')
+      .merge()
+  }
+
+  /** The endings of single sessions since a time, a page at a time. */
+  async function* endedSince(since: Date): AsyncGenerator<SessionEnding[]> {
+    for await (const rows of pagesSince('session_endings', 'ended_at', 'session_id', since))
+      yield rows.map(({ id: sessionId, user_id: userId, reason }) => ({ sessionId, userId, reason }))
+  }
+
+  /** The epochs that have moved since a time, a page at a time. */
+  async function* epochsMovedSince(since: Date): AsyncGenerator<MovedEpoch[]> {
+    for await (const rows of pagesSince('session_epochs', 'moved_at', 'user_id', since))
+      yield rows.map(({ id: userId, epoch, reason }) => ({ userId, epoch, reason }))
+  }
+
+  /** Goes by the text of a time: a Date would lose what is below a millisecond, and with it the place. */
+  async function* pagesSince<T extends keyof PagedRows>(
+    table: T,
+    time: string,
+    id: string,
+    since: Date,
+  ): AsyncGenerator<PagedRows[T][]> {
+    let [fromTime, fromId]: [Date | string, string] = [since, '00000000-0000-0000-0000-000000000000']
+    for (;;) {
+      const rows = (await fromPostgres(
+        knex(table)
+          .select('*', knex.raw('?? as id, ??::text as place', [id, time]))
+          .whereRaw('(??, ??) >= (?::timestamptz, ?)', [time, id, fromTime, fromId])
+          .orderBy([time, id])
+          .limit(pageSize + 1),
+      )) as (PagedRows[T] & { place: string })[]
+      yield rows.slice(0, pageSize)
+      const first = rows[pageSize]
+      if (!first) return
+      fromTime = first.place
+      fromId = first.id
+    }
   }
 
   /** Removes endings of sessions that are over by their age anyway; returns how many. */
   async function prune(before: Date): Promise<number> {
-    return deleteInBatches(knex, 'session_endings', (old) => old.where('ended_at', '<', before))
+    const single = await deleteInBatches(knex, 'session_endings', (old) => old.where('ended_at', '<', before))
+    return single + (await deleteInBatches(knex, 'session_epochs', (old) => old.where('moved_at', '<', before)))
   }
 
-  return { record, forget, prune }
+  return { record, moveEpoch, endForGood, endedSince, epochsMovedSince, prune }
 }

@@ -10,6 +10,7 @@ import { createProfile } from './profile.ts'
 import { createReconciliation } from './reconciliation.ts'
 import { createRecovery } from './recovery.ts'
 import { createRefresh } from './refresh.ts'
+import { createReplay } from './replay.ts'
 import { faultsOf } from './rules.ts'
 import { createSignIn } from './sign-in.ts'
 import { createUsersTable } from './users-table.ts'
@@ -51,6 +52,7 @@ export function createAccounts({
     administration: createAdministration({ ...parts, consequences, endOne, endAll }),
     ...createImporting(parts),
     ...createReconciliation(parts),
+    ...createReplay(parts),
     /** Removes what has lapsed: one-time tokens, and endings of sessions that would be over by their age. */
     async prune(sessionsOpenedBefore: Date): Promise<Record<'links' | 'endings', number>> {
       const links = await tokens.prune(new Date(clock.now()))

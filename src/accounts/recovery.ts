@@ -4,7 +4,7 @@ import type { Knex } from '../platform/postgres.ts'
 import type { Client } from '../sessions/index.ts'
 import { owner, stranger } from './actor.ts'
 import { mustNotBeLastAdmin } from './admins.ts'
-import type { Consequences } from './consequences.ts'
+import { consequences as table, type Consequences } from './consequences.ts'
 import type { Caller } from './ending.ts'
 import type { Purpose } from './one-time-tokens-table.ts'
 import type { Parts } from './parts.ts'
@@ -196,11 +196,11 @@ export function createRecovery({
    */
   async function remove(caller: Caller, currentPassword: string): Promise<void> {
     const person = await provePassword(caller, currentPassword)
-    await consequences.carryOut('delete', { person, by: owner(person.id, caller.client) }, async (trx) => {
+    await consequences.carryOut('delete', { person, by: owner(person.id, caller.client) }, async (trx, at) => {
       mustNotBeLastAdmin(await users.lockWithAdmins(trx, [person.id]), person.id)
       await mustStandAsProven(trx, caller, person)
       await users.remove(trx, person.id)
-      await endings.forget(trx, person.id)
+      await endings.endForGood(trx, person.id, table.delete.reason, at)
       return null
     })
     log('account.deleted', { user_id: person.id })

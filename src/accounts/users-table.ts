@@ -367,18 +367,6 @@ export function createUsersTable(knex: Knex) {
     return fromPostgres(knex.transaction((trx) => work(trx)))
   }
 
-  /**
-   * Moves the epoch of a person: every session opened before is void from here on.
-   *
-   * @returns the new epoch, undefined when there is no such person
-   */
-  async function moveEpoch(id: string, within: Knex = knex): Promise<number | undefined> {
-    const [row] = await fromPostgres(
-      within<UserRow>('users').where({ id }).increment('session_epoch', 1).returning('session_epoch'),
-    )
-    return row?.session_epoch
-  }
-
   return {
     insert,
     insertNewcomers,
@@ -398,7 +386,6 @@ export function createUsersTable(knex: Knex) {
     lockWithAdmins,
     remove,
     alongside,
-    moveEpoch,
   }
 }
 

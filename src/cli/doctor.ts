@@ -79,8 +79,9 @@ const memoryShareMax = 0.8
 const mib = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`
 
 async function aboutRedis({ examine }: Services): Promise<Finding[]> {
-  const { version, isReplica, evictionPolicy, usedBytes, maxBytes, keepsAppendOnlyFile, clockAheadMs } =
-    await examine.redis()
+  const facts = await examine.redis()
+  const { isReplica, evictionPolicy, usedBytes, maxBytes, keepsAppendOnlyFile, clockAheadMs } = facts
+  const version = facts.primaries > 1 ? `${facts.version}, ${facts.primaries} primaries` : facts.version
   const full = maxBytes > 0 && usedBytes > memoryShareMax * maxBytes
   return [
     isReplica

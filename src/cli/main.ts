@@ -38,7 +38,7 @@ const context: Context = {
       { log: createLog('silent') },
     )
     try {
-      await services.settings.reread()
+      await Promise.all([services.settings.reread(), services.connected()])
       process.exitCode = await command(services)
     } finally {
       await services.close()

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import type Koa from 'koa'
 import { v4 } from 'uuid'
 import { AppError, type ErrorCode } from '../errors.ts'
@@ -11,11 +12,14 @@ const requestTimeoutMs = 30_000
 /** Longer than the idle time-out of common load balancers (60 s), so that it is they who close first. */
 const keepAliveTimeoutMs = 65_000
 const headersMaxBytes = 32 * 1024
-const drainMaxMs = 8_000
+/** Longer than any answer waits for the stores (5 s), and what is left of ten seconds is enough to let go of them. */
+const drainMaxMs = 6_000
+/** Whoever asks more often than this learns from an answer that the connection closes, and loses no request by it. */
+const announceMs = 100
 
 export interface Listener {
   url: string
-  /** Lets requests in flight finish for so long, 8 seconds unless told, and cuts what has not ended by then. */
+  /** Lets requests in flight finish for so long, 6 seconds unless told, and cuts what has not ended by then. */
   close(drainMaxMs?: number): Promise<void>
 }
 
@@ -47,11 +51,17 @@ export async function listen(app: Koa, { host, port }: { host: string; port: num
   return { url: `http://${name}:${taken}`, close: (maxMs = drainMaxMs) => drain(server, maxMs) }
 }
 
-/** Stops accepting, lets requests in flight finish, and cuts what has not ended by then. */
+/**
+ * Stops accepting, lets requests in flight finish, and cuts what has not ended by then.
+ *
+ * It begins a moment later: connections without a request are closed at once, and a request that is on its way on one of
+ * them would be lost. Answers say that they are the last, since the service is stopping.
+ */
 async function drain(server: Server, maxMs: number): Promise<void> {
+  const deadline = setTimeout(() => server.closeAllConnections(), maxMs)
+  await delay(announceMs)
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   const idle = setInterval(() => server.closeIdleConnections(), 50)
-  const deadline = setTimeout(() => server.closeAllConnections(), maxMs)
   await closed
   clearInterval(idle)
   clearTimeout(deadline)

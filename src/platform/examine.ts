@@ -1,13 +1,15 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { fromPostgres, type Knex } from './postgres.ts'
-import { fromRedis, type Redis } from './redis.ts'
+import { connected, fromRedis, knownPrimariesOf, type Node, type Redis } from './redis.ts'
 
 /** What a store says of itself, and how far its clock is ahead of ours, as well as half a round trip lets one tell. */
 
+/** Of a cluster: what holds for any of its primaries, what they have together, and the clock that is furthest off. */
 export interface RedisFacts {
   version: string
+  primaries: number
   /** A replica takes no writes. */
   isReplica: boolean
+  /** One that evicts, if there is one. */
   evictionPolicy: string
   usedBytes: number
   /** 0: no limit. */
@@ -23,6 +25,23 @@ export interface RedisFacts {
  */
 export async function examineRedis(redis: Redis, { waitMs }: { waitMs: number }): Promise<RedisFacts> {
   await connected(redis, waitMs)
+  const each = await Promise.all(knownPrimariesOf(redis).map(examineNode))
+  const sum = (of: (facts: NodeFacts) => number) => each.reduce((total, facts) => total + of(facts), 0)
+  return {
+    version: each[0]!.version,
+    primaries: each.length,
+    isReplica: each.some(({ isReplica }) => isReplica),
+    evictionPolicy: each.find(({ evictionPolicy }) => evictionPolicy !== 'noeviction')?.evictionPolicy ?? 'noeviction',
+    usedBytes: sum(({ usedBytes }) => usedBytes),
+    maxBytes: each.some(({ maxBytes }) => maxBytes === 0) ? 0 : sum(({ maxBytes }) => maxBytes),
+    keepsAppendOnlyFile: each.every(({ keepsAppendOnlyFile }) => keepsAppendOnlyFile),
+    clockAheadMs: each.map(({ clockAheadMs }) => clockAheadMs).toSorted((a, b) => Math.abs(b) - Math.abs(a))[0]!,
+  }
+}
+
+type NodeFacts = Omit<RedisFacts, 'primaries'>
+
+async function examineNode(redis: Node): Promise<NodeFacts> {
   const [info, time] = await fromRedis(Promise.all([redis.info(), timed(() => redis.time())]))
   const said = (name: string) => new RegExp(`^${name}:(\\S*)`, 'm').exec(info)?.[1]
   const [seconds, microseconds] = time.answer as unknown as [string | number, string | number]
@@ -35,16 +54,6 @@ export async function examineRedis(redis: Redis, { waitMs }: { waitMs: number })
     keepsAppendOnlyFile: said('aof_enabled') === '1',
     clockAheadMs: Number(seconds) * 1000 + Number(microseconds) / 1000 - time.at,
   }
-}
-
-/** Waits until a fresh connection stands, or has failed: what follows then says so. */
-async function connected(redis: Redis, waitMs: number): Promise<void> {
-  if (redis.status === 'ready') return
-  const settled = new Promise<void>((resolve) => {
-    redis.once('ready', resolve)
-    redis.once('error', () => resolve())
-  })
-  await Promise.race([settled, delay(waitMs, undefined, { ref: false })])
 }
 
 export interface PostgresFacts {

@@ -15,6 +15,16 @@ export const logEvents = {
   'migrations.waiting': { level: 'warn', meaning: 'Migrating did not work yet; it is tried again.' },
   'redis.ready': { level: 'info', meaning: 'Redis answers.' },
   'redis.lost': { level: 'error', meaning: 'The connection to Redis broke or could not be made.' },
+  'redis.replaying': {
+    level: 'warn',
+    meaning:
+      'Redis may have forgotten endings, and they could not be told to it again yet; until that is done no token is good.',
+  },
+  'redis.replayed': {
+    level: 'info',
+    meaning:
+      'Another primary than before, or one that was started again, was told what has ended of late; `count` sessions were open there still.',
+  },
   'redis.evicts': {
     level: 'warn',
     meaning: 'Redis has an eviction policy other than `noeviction`: a full Redis would sign people out.',

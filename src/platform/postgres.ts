@@ -7,7 +7,7 @@ export type { Knex } from 'knex'
 export interface PostgresOptions {
   url: string
   poolMax: number
-  /** Bound on each single wait: for a place in the pool, a connection, a lock, an answer. */
+  /** Bound on each single wait: for a place in the pool, a connection, an answer; a third of it for a lock. */
   timeoutMs: number
   /** Is told of each statement that was answered or has failed: what it does, in Knex's words, and how long it took. */
   onQuery?: ((method: string | undefined, durationMs: number) => void) | undefined
@@ -18,6 +18,9 @@ export interface PostgresOptions {
  *
  * The server is told to give up (statement and lock time-outs); for a server that says nothing at all the client gives
  * up a little later, and then drops the connection: what is still to come must not keep the next caller waiting.
+ *
+ * Whoever waits for a lock holds a connection, and while all of them do so, every statement of every caller waits for a
+ * place first. So a lock is not waited for as long as an answer: the sum must stay bearable.
  */
 export function openPostgres({ url, poolMax, timeoutMs, onQuery }: PostgresOptions): Knex {
   const readTimeoutMs = Math.round(timeoutMs * 1.2)
@@ -31,7 +34,7 @@ export function openPostgres({ url, poolMax, timeoutMs, onQuery }: PostgresOptio
       connectionTimeoutMillis: timeoutMs,
       query_timeout: readTimeoutMs,
       statement_timeout: timeoutMs,
-      lock_timeout: timeoutMs,
+      lock_timeout: Math.round(timeoutMs / 3),
       idle_in_transaction_session_timeout: timeoutMs * 2,
     } as Knex.PgConnectionConfig,
     pool: {

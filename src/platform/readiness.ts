@@ -1,10 +1,14 @@
+import type { Continuity } from './continuity.ts'
 import type { Log } from './log.ts'
 import { fromPostgres, type Knex } from './postgres.ts'
-import { fromRedis, type Redis } from './redis.ts'
+import { fromRedis, isCluster, primariesOf, type Cluster, type Redis } from './redis.ts'
 
 export interface Checks {
-  /** `evicts`: it answers, but when it is full it would throw sessions away instead of refusing writes. */
-  redis: 'ok' | 'evicts' | 'unavailable'
+  /**
+   * `evicts`: it answers, but when it is full it would throw sessions away instead of refusing writes. `replaying`: it may
+   * have forgotten endings, and is told of them; until then no token is good.
+   */
+  redis: 'ok' | 'evicts' | 'replaying' | 'unavailable'
   /** A server that takes no writes counts as unavailable, here and above. */
   postgres: 'ok' | 'unavailable'
   migrations: 'ok' | 'pending'
@@ -13,6 +17,14 @@ export interface Checks {
 }
 
 export type Readiness = () => Promise<Checks>
+
+/** Whether a request would come to anything. */
+export function isReady(
+  checks: Checks,
+): checks is Checks & { redis: 'ok' | 'evicts'; postgres: 'ok'; migrations: 'ok' } {
+  const { redis, postgres, migrations } = checks
+  return (redis === 'ok' || redis === 'evicts') && postgres === 'ok' && migrations === 'ok'
+}
 
 const keptMs = 1000
 
@@ -25,6 +37,7 @@ const probeKey = 'ready'
  */
 export function createReadiness({
   redis,
+  continuity,
   keyPrefix,
   knex,
   migrated,
@@ -32,6 +45,7 @@ export function createReadiness({
   log,
 }: {
   redis: Redis
+  continuity: Pick<Continuity, 'holds'>
   keyPrefix: string
   knex: Knex
   migrated: () => boolean
@@ -43,11 +57,18 @@ export function createReadiness({
 
   async function askRedis(): Promise<Checks['redis']> {
     try {
-      const [memory] = await fromRedis(
-        Promise.all([redis.info('memory'), redis.set(keyPrefix + probeKey, '', 'PX', keptMs, 'XX')]),
+      const [memories, isWhole] = await fromRedis(
+        Promise.all([
+          Promise.all(primariesOf(redis).map((node) => node.info('memory'))),
+          !isCluster(redis) || servesAllSlots(redis),
+          redis.set(keyPrefix + probeKey, '', 'PX', keptMs, 'XX'),
+        ]),
       )
-      const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1]
-      if (policy === undefined || policy === 'noeviction') return 'ok'
+      if (!isWhole) return 'unavailable'
+      if (!continuity.holds()) return 'replaying'
+      const policies = memories.map((memory) => /^maxmemory_policy:(\S+)/m.exec(memory)?.[1])
+      const policy = policies.find((name) => name !== undefined && name !== 'noeviction')
+      if (policy === undefined) return 'ok'
       if (!warned) log('redis.evicts', { reason: policy })
       warned = true
       return 'evicts'
@@ -83,4 +104,10 @@ export function createReadiness({
     if (!kept || now - kept.at >= keptMs) kept = { at: now, checks: ask() }
     return kept.checks
   }
+}
+
+/** Whether a cluster has somebody for each of its 16,384 slots: without, some people can log in and others cannot. */
+async function servesAllSlots(cluster: Cluster): Promise<boolean> {
+  const info = await cluster.cluster('INFO')
+  return /^cluster_slots_ok:16384\b/m.test(info)
 }

@@ -1,16 +1,22 @@
-import { Redis } from 'ioredis'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Cluster, Redis as Node } from 'ioredis'
 import { AppError } from '../errors.ts'
 import type { Log } from './log.ts'
+import { parseRedisUrl, type RedisPlace } from './redis-url.ts'
 
-export type { Redis } from 'ioredis'
+/** One server of Redis, or a cluster of them. */
+export type Redis = Node | Cluster
+export type { Cluster, Node }
 
 const retryMaxMs = 500
+/** How often a cluster is asked who has which slots, besides when somebody was found to have moved. */
+const slotsRefreshMs = 5000
 
 /** Is told of each command that was answered or has failed, and how long that took. */
 export type OnCommand = (name: string, durationMs: number) => void
 
 /**
- * Connects to one Redis primary, for life: a lost connection is made again, and nobody waits for it for long.
+ * Connects to Redis, for life: a lost connection is made again, and nobody waits for it for long.
  *
  * The client's defaults would hold a request for ten seconds and may run a command twice after a reconnect. Here a
  * command is answered within `timeoutMs` or fails, and is never sent twice. A connection on which nothing comes back for
@@ -19,7 +25,7 @@ export type OnCommand = (name: string, durationMs: number) => void
  * A connection that breaks is made again at once, and only what was under way fails: commands that come in those few
  * milliseconds wait for it. When that first attempt fails Redis is away, and commands are refused without waiting.
  *
- * @param url `redis://`, `rediss://`, or `unix:` with the absolute path of a socket
+ * @param url as {@link parseRedisUrl} reads it
  */
 export function openRedis({
   url,
@@ -32,9 +38,12 @@ export function openRedis({
   onCommand?: OnCommand | undefined
   log: Log
 }): Redis {
+  const place = parseRedisUrl(url)
+  if (!place) throw new Error('REDIS_URL leads nowhere')
   let cause: string | undefined
   let lost = false
-  const options = {
+  const retryDelayMs = (attempt: number) => Math.min((attempt - 1) * 50, retryMaxMs)
+  const nodeOptions = {
     connectionName: 'latchkey',
     connectTimeout: timeoutMs,
     commandTimeout: timeoutMs,
@@ -42,13 +51,8 @@ export function openRedis({
     disconnectTimeout: timeoutMs,
     // How often a Redis that loads its data is asked whether it is done: by default it would be every ten seconds.
     maxLoadingRetryTime: retryMaxMs,
-    enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    retryStrategy(attempt: number) {
-      redis.options.enableOfflineQueue = attempt === 1
-      return Math.min((attempt - 1) * 50, retryMaxMs)
-    },
     // A primary that was made a replica keeps its connections; the next one may lead to the new primary.
     reconnectOnError(error: Error) {
       if (!error.message.startsWith('READONLY')) return false
@@ -56,9 +60,7 @@ export function openRedis({
       return true
     },
   }
-  const redis = url.startsWith('unix:')
-    ? new Redis({ ...options, path: url.slice('unix:'.length) })
-    : new Redis(url, options)
+  const redis = connect(place)
   if (onCommand) timeCommands(redis, onCommand)
   redis.on('ready', () => {
     redis.options.enableOfflineQueue = true
@@ -74,20 +76,102 @@ export function openRedis({
     lost = true
   })
   return redis
+
+  function connect(to: RedisPlace): Redis {
+    const retryStrategy = (attempt: number) => {
+      redis.options.enableOfflineQueue = attempt === 1
+      return retryDelayMs(attempt)
+    }
+    const options = { ...nodeOptions, enableOfflineQueue: false, retryStrategy }
+    if (to.kind === 'socket') return new Node({ ...options, path: to.path })
+    if (to.kind === 'single') return new Node(to.url, options)
+    if (to.kind === 'sentinel')
+      return new Node({
+        ...options,
+        ...to.login,
+        sentinels: to.hosts,
+        name: to.primaryName,
+        // The sentinels tell of another primary while the old one still answers.
+        failoverDetector: true,
+        sentinelCommandTimeout: timeoutMs,
+        sentinelRetryStrategy: retryDelayMs,
+        sentinelReconnectStrategy: () => retryMaxMs,
+        ...(to.tls && { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true }),
+      })
+    const cluster = new Cluster(to.hosts, {
+      redisOptions: { ...nodeOptions, ...to.login, ...(to.tls && { tls: {} }) },
+      enableOfflineQueue: false,
+      clusterRetryStrategy: retryStrategy,
+      // What was under way when a connection broke may have been done: it fails, like everywhere, and is not sent again.
+      retryDelayOnFailover: 0,
+      retryDelayOnClusterDown: 0,
+      slotsRefreshTimeout: timeoutMs,
+      slotsRefreshInterval: slotsRefreshMs,
+      // A certificate is for a name, and looking that up here would leave an address to check it against.
+      ...(to.tls && { dnsLookup: (name, found) => found(null, name) }),
+    })
+    return boundWaits(cluster, timeoutMs)
+  }
+}
+
+export function isCluster(redis: Redis): redis is Cluster {
+  return redis instanceof Cluster
+}
+
+/** The servers that take writes: one, or those of the parts of a cluster that are known to be there. */
+export function primariesOf(redis: Redis): Node[] {
+  return isCluster(redis) ? redis.nodes('master') : [redis]
+}
+
+/**
+ * The servers that take writes, for whoever must not take a cluster that was not met yet for an empty one.
+ *
+ * @throws AppError `unavailable`
+ */
+export function knownPrimariesOf(redis: Redis): Node[] {
+  const primaries = primariesOf(redis)
+  if (primaries.length === 0) throw new AppError('unavailable')
+  return primaries
+}
+
+/** Waits until a fresh connection stands, or has failed: what follows then says so. */
+export async function connected(redis: Redis, waitMs: number): Promise<void> {
+  if (redis.status === 'ready') return
+  const settled = new Promise<void>((resolve) => {
+    redis.once('ready', resolve)
+    redis.once('error', () => resolve())
+  })
+  await Promise.race([settled, delay(waitMs, undefined, { ref: false })])
+}
+
+/** Calls back for every server that there is or will be, before anything is asked of it. */
+export function onNode(redis: Redis, met: (node: Node) => void): void {
+  if (isCluster(redis)) redis.on('+node', met)
+  else met(redis)
+}
+
+/** Bounds the wait for an answer of a cluster as a whole; each redirection and each server would have its own time. */
+function boundWaits(cluster: Cluster, timeoutMs: number): Cluster {
+  const send = cluster.sendCommand.bind(cluster)
+  cluster.sendCommand = (command, ...rest) => {
+    command.setTimeout(timeoutMs)
+    return send(command, ...rest)
+  }
+  return cluster
 }
 
 /** Times every command, from when it is given to the client; one that waits for a new connection is given twice. */
 function timeCommands(redis: Redis, onCommand: OnCommand): void {
   const timed = new WeakSet<object>()
-  const send = redis.sendCommand.bind(redis)
-  redis.sendCommand = (command, stream) => {
+  const send = redis.sendCommand.bind(redis) as Node['sendCommand']
+  redis.sendCommand = (command: Parameters<typeof send>[0], ...rest: unknown[]) => {
     if (!timed.has(command)) {
       timed.add(command)
       const startedAt = performance.now()
       const note = () => onCommand(command.name, performance.now() - startedAt)
       command.promise.then(note, note)
     }
-    return send(command, stream)
+    return (send as (...all: unknown[]) => unknown)(command, ...rest)
   }
 }
 

@@ -1,9 +1,10 @@
 import { v4, validate } from 'uuid'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
-import { fromRedis, type Redis } from '../platform/redis.ts'
+import type { Continuity } from '../platform/continuity.ts'
+import { fromRedis, knownPrimariesOf, type Node, type Redis } from '../platform/redis.ts'
 import { seal, unseal } from '../platform/secret.ts'
-import { createKeys } from './keys.ts'
+import { createKeys, parsePointer, pointerTo, type Target } from './keys.ts'
 import { createLookUp } from './look-up.ts'
 import { withScripts } from './scripts.ts'
 import {
@@ -96,12 +97,15 @@ const replayContext = (sessionId: string) => `latchkey refresh replay v1 ${sessi
  */
 export function createSessions({
   redis: connection,
+  continuity,
   prefix,
   clock,
   lives,
   log,
 }: {
   redis: Redis
+  /** Whether Redis may have forgotten endings: then no token is live. */
+  continuity: Pick<Continuity, 'holds' | 'established'>
   prefix: string
   clock: Clock
   lives: () => Lives
@@ -109,9 +113,17 @@ export function createSessions({
 }) {
   const redis = withScripts(connection)
   const keys = createKeys(prefix)
-  const lookUp = createLookUp(redis, keys)
+  const lookUp = createLookUp(redis, continuity, keys)
   const behind = new Set<Promise<unknown>>()
   const beingSeen = new Set<string>()
+  const upkeep = createSurvey({
+    redis,
+    keys,
+    prefix,
+    clock,
+    lives,
+    bury: (session, reason) => bury(session.userId, [{ sessionId: session.id, reason, session }], clock.now()),
+  })
 
   /** Lets a write go on behind the answer. Its failure costs nobody anything, so it is not told. */
   function afterwards(write: Promise<unknown>): void {
@@ -335,6 +347,21 @@ export function createSessions({
     return buryAll(userId, await fromRedis(redis.latchkeyRemove(keys.sessions(userId))), reason)
   }
 
+  /**
+   * Ends the sessions of a user that were opened under an earlier epoch; returns how many those were.
+   *
+   * A session that is given the new epoch meanwhile, as by a change of the password, stays.
+   */
+  async function endOlder(userId: string, epoch: number, reason: EndReason): Promise<number> {
+    let count = 0
+    for (;;) {
+      const older = (await upkeep.openOf(userId)).filter(({ session }) => session.epoch < epoch)
+      if (older.length === 0) return count
+      const ended = await Promise.all(older.map((one) => upkeep.endIf(one, reason)))
+      count += ended.filter(Boolean).length
+    }
+  }
+
   async function buryAll(userId: string, removed: string[], reason: EndReason): Promise<Session[]> {
     const now = clock.now()
     const ended: Session[] = []
@@ -406,7 +433,7 @@ export function createSessions({
    * Where a token of either kind leads, live or not; null when Redis does not know it. For operators: it is no use of the
    * session.
    */
-  async function locate(token: string): Promise<{ userId: string; sessionId: string } | null> {
+  async function locate(token: string): Promise<Target | null> {
     const tokenDigest = digestOfToken(token)
     if (!tokenDigest) return null
     const [access, refreshed] = [keys.access(tokenDigest), keys.refresh(tokenDigest)]
@@ -417,14 +444,16 @@ export function createSessions({
   async function seek(sessionId: string): Promise<Session | null> {
     if (!validate(sessionId)) return null
     const pattern = `${keys.sessionsStart.replaceAll(/[\\*?[\]]/g, String.raw`\$&`)}*`
-    let cursor = '0'
-    do {
-      const [next, found] = await fromRedis(redis.scan(cursor, 'MATCH', pattern, 'COUNT', seekStep, 'TYPE', 'hash'))
-      cursor = next
-      const held = await Promise.all(found.map((key) => fromRedis(redis.hexists(key, sessionId))))
-      const owner = found.find((_, i) => held[i] === 1)
-      if (owner) return find(owner.slice(keys.sessionsStart.length, -1), sessionId)
-    } while (cursor !== '0')
+    for (const node of knownPrimariesOf(redis)) {
+      let cursor = '0'
+      do {
+        const [next, found] = await fromRedis(node.scan(cursor, 'MATCH', pattern, 'COUNT', seekStep, 'TYPE', 'hash'))
+        cursor = next
+        const held = await Promise.all(found.map((key) => fromRedis(redis.hexists(key, sessionId))))
+        const owner = found.find((_, i) => held[i] === 1)
+        if (owner) return find(owner.slice(keys.sessionsStart.length, -1), sessionId)
+      } while (cursor !== '0')
+    }
     return null
   }
 
@@ -467,7 +496,7 @@ export function createSessions({
   /** Pointers outlive their tokens, so that a late bearer is told `expired` and not `unknown`. */
   async function writePointers(session: Session, pair: TokenPair, now: number): Promise<void> {
     const { accessMs, reuseWindowMs } = lives()
-    const target = `${session.userId}/${session.id}`
+    const target = pointerTo({ userId: session.userId, sessionId: session.id })
     const [accessDigest, refreshDigest] = [digestOfToken(pair.accessToken)!, digestOfToken(pair.refreshToken)!]
     await fromRedis(
       Promise.all([
@@ -518,27 +547,42 @@ export function createSessions({
    * (one a refresh, for the reuse window) or the keys of others leave it one in a hundred; it does not depend on the
    * number of sessions. Redis draws almost evenly (RANDOMKEY, since version 6), whatever the key is.
    *
-   * @param draws in scripts of a hundred, each well below a millisecond, so that nobody waits behind them
+   * Each server of a cluster is drawn from by itself; the figures add up, and so do the squares of the errors.
+   *
+   * @param draws in all, a hundred at a time, so that nobody waits behind them
    * @returns the standard error with it; of no hits at all it is that of one
    * @throws AppError `unavailable`
    */
   async function estimateOpen(draws = sampleDraws): Promise<{ open: number; standardError: number }> {
+    const nodes = knownPrimariesOf(redis)
+    const parts = await Promise.all(nodes.map((node) => estimateAt(node, Math.ceil(draws / nodes.length))))
+    return {
+      open: Math.round(parts.reduce((sum, { open: some }) => sum + some, 0)),
+      standardError: Math.round(Math.sqrt(parts.reduce((sum, { variance }) => sum + variance, 0))),
+    }
+  }
+
+  async function estimateAt(node: Node, draws: number): Promise<{ open: number; variance: number }> {
     let [hits, keyCount] = [0, 0]
     for (let drawn = 0; drawn < draws; drawn += sampleBatch) {
-      const [size, ...found] = await fromRedis(redis.latchkeySample(sampleBatch, keys.refresh(''), keys.sessionsStart))
+      const keysDrawn = Array.from({ length: Math.min(sampleBatch, draws - drawn) }, () => node.randomkey())
+      const [size, ...found] = await fromRedis(Promise.all([node.dbsize(), ...keysDrawn]))
       keyCount = size
-      const now = clock.now()
-      for (let i = 0; i < found.length; i += 4) {
-        const [refreshDigest, userId, sessionId, json] = found.slice(i, i + 4)
-        const session = json == null ? null : decodeSession(userId!, sessionId!, json)
-        if (session && session.refreshDigest === refreshDigest && lapseOf(session, lives(), now) === null) hits += 1
-      }
+      hits += (await Promise.all(found.map(isOfOpenSession))).filter(Boolean).length
     }
     const share = Math.min(Math.max(hits, 1), draws - 1) / draws
-    return {
-      open: Math.round((keyCount * hits) / draws),
-      standardError: Math.round(keyCount * Math.sqrt((share * (1 - share)) / draws)),
-    }
+    return { open: (keyCount * hits) / draws, variance: (keyCount ** 2 * share * (1 - share)) / draws }
+  }
+
+  /** Whether a key is the pointer of the live refresh token of an open session. */
+  async function isOfOpenSession(key: string | null): Promise<boolean> {
+    const start = keys.refresh('')
+    if (!key?.startsWith(start)) return false
+    const pointer = parsePointer(await fromRedis(redis.get(key)))
+    const held = pointer && (await hold(pointer.userId, pointer.sessionId))
+    return (
+      held?.session.refreshDigest === key.slice(start.length) && lapseOf(held.session, lives(), clock.now()) === null
+    )
   }
 
   /** Waits for the writes that go on behind answers. */
@@ -555,6 +599,7 @@ export function createSessions({
     end,
     endOthers,
     endAll,
+    endOlder,
     list,
     find,
     locate,
@@ -568,22 +613,10 @@ export function createSessions({
     estimateOpen,
     settle,
     /** For operators, who look for what the two stores do not agree on. */
-    upkeep: createSurvey({
-      redis,
-      keys,
-      prefix,
-      clock,
-      lives,
-      bury: (session, reason) => bury(session.userId, [{ sessionId: session.id, reason, session }], clock.now()),
-    }),
+    upkeep,
   }
 }
 
 function stillCounting(previous: Session['previous'], now: number): Session['previous'] {
   return previous && now < previous.graceEndsAt ? previous : null
-}
-
-function parsePointer(pointer: string | null): { userId: string; sessionId: string } | null {
-  const slash = pointer?.indexOf('/') ?? -1
-  return slash > 0 ? { userId: pointer!.slice(0, slash), sessionId: pointer!.slice(slash + 1) } : null
 }

@@ -12,4 +12,17 @@ export function createKeys(prefix: string) {
   }
 }
 
+/** What a pointer says: whose session its token is of. */
+export interface Target {
+  userId: string
+  sessionId: string
+}
+
+export const pointerTo = ({ userId, sessionId }: Target) => `${userId}/${sessionId}`
+
+export function parsePointer(pointer: string | null): Target | null {
+  const slash = pointer?.indexOf('/') ?? -1
+  return slash > 0 ? { userId: pointer!.slice(0, slash), sessionId: pointer!.slice(slash + 1) } : null
+}
+
 export type Keys = ReturnType<typeof createKeys>

@@ -2,7 +2,7 @@ import type { Redis } from '../platform/redis.ts'
 
 /**
  * The Lua of the sessions: one script for each kind of change, each on the one key of one user, so that it is atomic
- * and runs on Redis Cluster. Only the look-up reaches over several keys; it needs a single primary.
+ * and runs on Redis Cluster. Only the look-up reaches over several keys: it is used where there is a single primary.
  *
  * Decisions are taken in TypeScript, on what was read; a change then names what it was decided on and loses if that is
  * no longer so. Time is an argument (milliseconds), and lives are durations.
@@ -172,32 +172,6 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `
 
 /**
- * Draws keys at random, and looks up the session of each that is a refresh pointer.
- *
- * It reads only. The keys it touches are not known before, so it needs a single primary, like the look-up.
- * ARGV  1 how many keys to draw   2 the start of a refresh pointer, `…refresh:`   3 the start of a user's key
- * Reply the size of the key space, then four values a pointer: digest, user id, session id, session JSON | nil
- */
-const sample = `
-local found = { redis.call('DBSIZE') }
-for _ = 1, tonumber(ARGV[1]) do
-  local key = redis.call('RANDOMKEY')
-  if key and string.sub(key, 1, #ARGV[2]) == ARGV[2] then
-    local pointer = redis.pcall('GET', key)
-    local slash = type(pointer) == 'string' and string.find(pointer, '/', 1, true)
-    if slash then
-      local user, id = string.sub(pointer, 1, slash - 1), string.sub(pointer, slash + 1)
-      local json = redis.pcall('HGET', ARGV[3] .. user .. '}', id)
-      local n = #found
-      found[n + 1], found[n + 2], found[n + 3] = string.sub(key, #ARGV[2] + 1), user, id
-      found[n + 4] = type(json) == 'string' and json or false
-    end
-  end
-end
-return found
-`
-
-/**
  * Takes one session out of its user's set if it still is what was read.
  *
  * KEYS  1 sessions:{<user>}
@@ -211,26 +185,13 @@ return 1
 `
 
 /**
- * Writes the pointer of a refresh token that is missing, if its session still is what was read.
+ * Deletes a pointer, if it still says what was read.
  *
- * Like the look-up, this and the next reach over two keys, and need a single primary.
- * KEYS  1 sessions:{<user>}   2 refresh:<digest>
- * ARGV  1 session id   2 JSON that was read   3 what the pointer says   4 its life (ms)
- */
-const point = `
-if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
-return redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4], 'NX') and 1 or 0
-`
-
-/**
- * Deletes a pointer that leads to no session.
- *
- * KEYS  1 the pointer   2 sessions:{<user>}
- * ARGV  1 what the pointer said   2 session id
+ * KEYS  1 the pointer
+ * ARGV  1 what it said
  */
 const unpoint = `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 then return 0 end
-return redis.call('DEL', KEYS[1])
+return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0
 `
 
 /**
@@ -251,10 +212,8 @@ export interface SessionScripts {
   latchkeyCard(key: string, card: string): Promise<number>
   latchkeyTell(key: string, ...values: (string | number)[]): Promise<number>
   latchkeyRemoveIf(key: string, sessionId: string, json: string): Promise<number>
-  latchkeyPoint(key: string, pointer: string, ...values: (string | number)[]): Promise<number>
-  latchkeyUnpoint(pointer: string, key: string, ...values: string[]): Promise<number>
+  latchkeyUnpoint(pointer: string, target: string): Promise<number>
   latchkeyExpire(key: string, lifeMs: number): Promise<number>
-  latchkeySample(count: number, refreshStart: string, sessionsStart: string): Promise<[number, ...(string | null)[]]>
 }
 
 /** Teaches a connection the scripts; it runs them by digest and sends them again after SCRIPT FLUSH. */
@@ -266,9 +225,7 @@ export function withScripts(redis: Redis): Redis & SessionScripts {
   redis.defineCommand('latchkeyCard', { lua: card, numberOfKeys: 1 })
   redis.defineCommand('latchkeyTell', { lua: tell, numberOfKeys: 1 })
   redis.defineCommand('latchkeyRemoveIf', { lua: removeIf, numberOfKeys: 1 })
-  redis.defineCommand('latchkeyPoint', { lua: point, numberOfKeys: 2 })
-  redis.defineCommand('latchkeyUnpoint', { lua: unpoint, numberOfKeys: 2 })
+  redis.defineCommand('latchkeyUnpoint', { lua: unpoint, numberOfKeys: 1 })
   redis.defineCommand('latchkeyExpire', { lua: expire, numberOfKeys: 1 })
-  redis.defineCommand('latchkeySample', { lua: sample, numberOfKeys: 0 })
   return redis as Redis & SessionScripts
 }

@@ -1,15 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../platform/clock.ts'
-import { fromRedis, type Redis } from '../platform/redis.ts'
-import type { Keys } from './keys.ts'
+import { fromRedis, knownPrimariesOf, type Redis } from '../platform/redis.ts'
+import { parsePointer, pointerTo, type Keys, type Target } from './keys.ts'
 import type { SessionScripts } from './scripts.ts'
 import { decodeSession, lapseOf, type EndReason, type Lives, type Session } from './session.ts'
 
 /** A key that says which session a token belongs to. */
-export interface Pointer {
+export interface Pointer extends Target {
   key: string
-  userId: string
-  sessionId: string
 }
 
 /** An open session as it was read. */
@@ -61,20 +59,22 @@ export function createSurvey({
    * @throws AppError `unavailable`
    */
   async function* survey(): AsyncGenerator<SurveyedPage> {
-    let cursor = '0'
-    do {
-      const startedAt = performance.now()
-      const [next, found] = await fromRedis(redis.scan(cursor, 'MATCH', `${prefix}*`, 'COUNT', pageSize))
-      cursor = next
-      yield await look([...new Set(found)])
-      await delay(performance.now() - startedAt)
-    } while (cursor !== '0')
+    for (const node of knownPrimariesOf(redis)) {
+      let cursor = '0'
+      do {
+        const startedAt = performance.now()
+        const [next, found] = await fromRedis(node.scan(cursor, 'MATCH', `${prefix}*`, 'COUNT', pageSize))
+        cursor = next
+        yield await look([...new Set(found)])
+        await delay(performance.now() - startedAt)
+      } while (cursor !== '0')
+    }
   }
 
   async function look(found: string[]): Promise<SurveyedPage> {
     const [keysTotal, ttls, sets, targets] = await fromRedis(
       Promise.all([
-        redis.dbsize(),
+        sizeOf(redis),
         each(found, (key) => redis.pttl(key)),
         each(found.filter(isSet), (key) => redis.hgetall(key)),
         each(found.filter(isPointer), (key) => redis.get(key)),
@@ -92,6 +92,12 @@ export function createSurvey({
     }
   }
 
+  /** The open sessions of a user as they stand. */
+  async function openOf(userId: string): Promise<OpenSession[]> {
+    const key = keys.sessions(userId)
+    return openIn(key, await fromRedis(redis.hgetall(key)))
+  }
+
   const isSet = (key: string) => key.startsWith(keys.sessionsStart)
   const isPointer = (key: string) => key.startsWith(access) || key.startsWith(refresh)
 
@@ -104,8 +110,8 @@ export function createSurvey({
   }
 
   function pointerAt(key: string, target: string | null): Pointer[] {
-    const slash = target?.indexOf('/') ?? -1
-    return slash > 0 ? [{ key, userId: target!.slice(0, slash), sessionId: target!.slice(slash + 1) }] : []
+    const parsed = parsePointer(target)
+    return parsed ? [{ key, ...parsed }] : []
   }
 
   /** Whether a pointer leads to no session, and no tombstone says why. */
@@ -117,7 +123,7 @@ export function createSurvey({
         redis.exists(keys.ended(sessionId)),
       ]),
     )
-    return target === `${userId}/${sessionId}` && isThere === 0 && isBuried === 0
+    return target === pointerTo({ userId, sessionId }) && isThere === 0 && isBuried === 0
   }
 
   /** Whether an open session has lost the pointer of its refresh token. */
@@ -143,25 +149,26 @@ export function createSurvey({
     return ended === 1
   }
 
-  /** Gives a session the pointer of its refresh token back. */
+  /**
+   * Gives a session the pointer of its refresh token back, if it still is what was read.
+   *
+   * A session that ends or is refreshed between the two steps leaves a pointer that opens nothing.
+   */
   async function point({ session, json }: OpenSession): Promise<boolean> {
     const { userId, id, refreshDigest, idleExpiresAt } = session
     const lifeMs = Math.max(idleExpiresAt - clock.now(), 1) + lives().reuseWindowMs
-    const written = redis.latchkeyPoint(
-      keys.sessions(userId),
-      keys.refresh(refreshDigest),
-      id,
-      json,
-      `${userId}/${id}`,
-      lifeMs,
+    if ((await fromRedis(redis.hget(keys.sessions(userId), id))) !== json) return false
+    return (
+      (await fromRedis(
+        redis.set(keys.refresh(refreshDigest), pointerTo({ userId, sessionId: id }), 'PX', lifeMs, 'NX'),
+      )) === 'OK'
     )
-    return (await fromRedis(written)) === 1
   }
 
-  /** Deletes a pointer that leads nowhere. */
+  /** Deletes a pointer that leads nowhere; a session that is gone never comes back. */
   async function unpoint({ key, userId, sessionId }: Pointer): Promise<boolean> {
-    const deleted = redis.latchkeyUnpoint(key, keys.sessions(userId), `${userId}/${sessionId}`, sessionId)
-    return (await fromRedis(deleted)) === 1
+    if ((await fromRedis(redis.hexists(keys.sessions(userId), sessionId))) === 1) return false
+    return (await fromRedis(redis.latchkeyUnpoint(key, pointerTo({ userId, sessionId })))) === 1
   }
 
   /** Gives a key a life, as long as anything of its kind can need. */
@@ -187,7 +194,12 @@ export function createSurvey({
     return new Map(answers.flat())
   }
 
-  return { survey, isDangling, isStranded, isLasting, reread, endIf, point, unpoint, expire }
+  return { survey, openOf, isDangling, isStranded, isLasting, reread, endIf, point, unpoint, expire }
+}
+
+async function sizeOf(redis: Redis): Promise<number> {
+  const sizes = await Promise.all(knownPrimariesOf(redis).map((node) => node.dbsize()))
+  return sizes.reduce((sum, size) => sum + size, 0)
 }
 
 /** No limit counts for longer. */

@@ -5,7 +5,6 @@ import path from 'node:path'
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import knexModule, { type Knex } from 'knex'
-import type { Redis } from 'ioredis'
 import { discard, provide, startRedis, stateDir, type Service } from '../../dev/stores.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { createSessions, type Lives } from '../../src/sessions/index.ts'
@@ -21,12 +20,22 @@ import {
   type Shell,
   type Step,
 } from '../support/documentation.ts'
+import { continuityOf } from '../support/accounts.ts'
 import type { ApiClient, Tokens } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { catchMailsIn } from '../support/mail-catcher.ts'
 import { aPerson, aSession } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
-import { connectRedis, contentOf, databaseUrl, keyPrefix, operatorsRedis, withDatabase } from '../support/stores.ts'
+import {
+  connectRedis,
+  contentOf,
+  databaseUrl,
+  keyPrefix,
+  keysLike,
+  operatorsRedis,
+  withDatabase,
+  type AnyRedis,
+} from '../support/stores.ts'
 
 /**
  * What the README shows is run here as it is printed. Run are the blocks marked `sh`, in one shell from the first to the
@@ -89,7 +98,7 @@ for (const name of shells) {
         ),
         type: type!.toLowerCase(),
       }))
-      const keys = await machine.redis.keys('*')
+      const keys = await keysLike(machine.redis, '*')
       const seen = new Set<RegExp>()
       for (const key of keys) {
         const listing = listed.find(({ form }) => form.test(key))
@@ -117,7 +126,7 @@ for (const name of shells) {
     it('leave no token in Redis, in no key and no value', async () => {
       const { said } = await machine.shell.paste(`printf '%s\\n' "$ACCESS" "$REFRESH" "$PHONE" "$LAPTOP"`)
       const stored: unknown[] = []
-      for (const key of await machine.redis.keys('*')) stored.push(key, await contentOf(machine.redis, key))
+      for (const key of await keysLike(machine.redis, '*')) stored.push(key, await contentOf(machine.redis, key))
 
       for (const token of said.trim().split('\n')) {
         expect(token).to.match(/^[0-9a-f-]{36}$/)
@@ -211,8 +220,8 @@ describe('what the README says of sessions', () => {
     }
     const person = await aPerson(client)
     const pointers = async (part: string) => {
-      const keys = await redis.keys(`${keyPrefix}${part}:*`)
-      const targets = await redis.mget(keys)
+      const keys = await keysLike(redis, `${keyPrefix}${part}:*`)
+      const targets = await Promise.all(keys.map((key) => redis.get(key)))
       return keys.filter((_, i) => targets[i]!.startsWith(person.id))
     }
     const [first] = await pointers('refresh')
@@ -268,7 +277,7 @@ function inWords(seconds: number): string {
 
 interface Machine {
   shell: Shell
-  redis: Redis
+  redis: AnyRedis
   knex: Knex
   stopApi(): Promise<void>
   close(): Promise<void>
@@ -329,12 +338,13 @@ async function aFreshMachine(shellName: string, label = 'readme'): Promise<Machi
 }
 
 /** Notes an ending as the service does when PostgreSQL is away, with the default lives. */
-async function ttlOfUnwritten(redis: Redis): Promise<number> {
+async function ttlOfUnwritten(redis: AnyRedis): Promise<number> {
   const userId = randomUUID()
   const { session_idle_ttl_seconds: idle, refresh_reuse_window_seconds: reuseWindow } = settingDefinitions
   const lives = { idleMs: idle.initial * 1000, reuseWindowMs: reuseWindow.initial * 1000 } as Lives
   const sessions = createSessions({
     redis,
+    continuity: continuityOf(redis),
     prefix: keyPrefix,
     clock: systemClock,
     lives: () => lives,

@@ -4,7 +4,7 @@ import { digest } from '../../src/platform/digest.ts'
 import { expectProblem } from '../support/client.ts'
 import { aPerson, aSession, password } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
-import { contentOf, keyPrefix, operatorsRedis } from '../support/stores.ts'
+import { contentOf, keyPrefix, keysLike, operatorsRedis } from '../support/stores.ts'
 
 const sessionsOf = (userId: string) => `${keyPrefix}sessions:{${userId}}`
 
@@ -127,11 +127,10 @@ describe('what lies in the stores', () => {
 
     const redis = operatorsRedis()
     const seen: string[] = []
-    for await (const keys of redis.scanStream({ match: `${keyPrefix}at-rest:*` }) as AsyncIterable<string[]>)
-      for (const key of keys) {
-        expect(await redis.pttl(key), key).to.be.greaterThan(0)
-        seen.push(key, await contentOf(redis, key))
-      }
+    for (const key of await keysLike(redis, `${keyPrefix}at-rest:*`)) {
+      expect(await redis.pttl(key), key).to.be.greaterThan(0)
+      seen.push(key, await contentOf(redis, key))
+    }
 
     expect(seen.length).to.be.greaterThan(10)
     for (const secret of [...secrets, password]) expect(seen.join('\n').toLowerCase()).to.not.include(secret)

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import { isAlive, markOf } from '../../dev/lock.mjs'
 import { createClient, type ApiClient } from '../support/client.ts'
-import { linesOf, startProcess, urlOf, type ServiceProcess } from '../support/command-line.ts'
+import { linesOf, startBundled, startProcess, urlOf, type ServiceProcess } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
 import { scrape } from '../support/metrics.ts'
 import { ownRedis, type OwnRedis } from '../support/own-stores.ts'
@@ -58,8 +58,8 @@ const statusesOf = (outcomes: Outcome[]) => [...new Set(outcomes.map(({ status }
 describe('several processes behind one port', function () {
   this.timeout(60_000)
   const started: ServiceProcess[] = []
-  const start = (env: Record<string, string> = {}) => {
-    const running = startProcess({ WEB_CONCURRENCY: String(size), OPS_PORT: '0', LOG_LEVEL: 'debug', ...env })
+  const start = async (env: Record<string, string> = {}) => {
+    const running = await startBundled({ WEB_CONCURRENCY: String(size), OPS_PORT: '0', LOG_LEVEL: 'debug', ...env })
     started.push(running)
     return running
   }
@@ -84,7 +84,7 @@ describe('several processes behind one port', function () {
     const own = await ownDatabase()
     drop = own.drop
     redis = await ownRedis()
-    service = start({ DATABASE_URL: own.url, REDIS_URL: redis.url })
+    service = await start({ DATABASE_URL: own.url, REDIS_URL: redis.url })
     opsUrl = await urlOf(service, 'ops.started')
     url = await urlOf(service)
     client = createClient(url)
@@ -235,7 +235,7 @@ describe('several processes behind one port', function () {
   })
 
   it('finish what is under way on each of them when the first gets SIGTERM, and end with 0', async () => {
-    const stopped = start()
+    const stopped = await start()
     await urlOf(stopped, 'ops.started')
     const at = new URL(await urlOf(stopped))
     const { tokens } = await aPerson(createClient(at.origin))
@@ -280,7 +280,7 @@ describe('several processes behind one port', function () {
   })
 
   it('end within ten seconds even if one of them hangs', async () => {
-    const stopped = start()
+    const stopped = await start()
     await urlOf(stopped, 'ops.started')
     process.kill(workersOf(stopped)[0]!, 'SIGSTOP')
 
@@ -293,7 +293,7 @@ describe('several processes behind one port', function () {
   })
 
   it('do not outlive the first when that is killed', async () => {
-    const killed = start()
+    const killed = await start()
     await urlOf(killed, 'ops.started')
     const marks = workersOf(killed).map((pid) => markOf(pid)!)
     expect(marks.filter(isAlive)).to.have.length(size)
@@ -304,7 +304,7 @@ describe('several processes behind one port', function () {
   })
 
   it('are all there before they are called ready', async () => {
-    const slow = start()
+    const slow = await start()
     const said: { status: number; begun: number }[] = []
     await eventually(async () => {
       const [{ address } = {}] = events(slow, 'ops.started')
@@ -325,7 +325,7 @@ describe('several processes behind one port', function () {
     const { port } = taken.address() as net.AddressInfo
 
     for (const name of ['PORT', 'OPS_PORT']) {
-      const running = start({ [name]: String(port) })
+      const running = await start({ [name]: String(port) })
       expect(await running.exitCode, name).to.equal(1)
       expect(running.output().match(/could not start/g), running.output()).to.have.length(1)
       expect(running.output()).to.include('EADDRINUSE').and.include(String(port))
@@ -334,14 +334,14 @@ describe('several processes behind one port', function () {
   })
 
   it('say once what is wrong with the configuration', async () => {
-    const running = start({ PORT: 'http' })
+    const running = await start({ PORT: 'http' })
 
     expect(await running.exitCode).to.equal(1)
     expect(running.output().match(/PORT must be/g)).to.have.length(1)
   })
 
   it('are one process and no more unless more are asked for', async () => {
-    const alone = start({ WEB_CONCURRENCY: '' })
+    const alone = await start({ WEB_CONCURRENCY: '' })
     const at = await urlOf(alone)
     await ask(at, '/version')
 

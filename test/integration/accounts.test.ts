@@ -145,9 +145,10 @@ describe('what PostgreSQL knows to have ended', () => {
     await refusalOf(room.accounts.refresh(reused.pair.refreshToken, client))
     expect(await journalled(reused.session.id)).to.include({ reason: 'reused', actor_id: null })
 
-    const { redis, clock } = room
+    const { redis, continuity, clock } = room
     const small = createSessions({
       redis,
+      continuity,
       prefix: keyPrefix,
       clock,
       lives: () => ({ ...lives, perUserMax: 1 }),

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { createSessions, type Card, type Sessions } from '../../src/sessions/index.ts'
+import { continuityOf } from '../support/accounts.ts'
 import { movableClock } from '../support/clock.ts'
 import { ownRedis, type OwnRedis } from '../support/own-stores.ts'
 
@@ -53,6 +54,7 @@ describe('the estimate of open sessions', () => {
     sessions = createSessions({
       log: () => undefined,
       redis: redis.operator(),
+      continuity: continuityOf(redis.operator()),
       prefix: 'latchkey:',
       clock,
       lives: () => lives,

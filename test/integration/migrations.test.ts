@@ -17,6 +17,7 @@ const names = [
   '0007_settings',
   '0008_service_clients',
   '0009_users_search',
+  '0010_session_epochs',
 ]
 
 describe('migrations', () => {

@@ -10,6 +10,7 @@ import {
   type Sessions,
 } from '../../src/sessions/index.ts'
 import { encodeSession, lapseOf } from '../../src/sessions/session.ts'
+import { continuityOf } from '../support/accounts.ts'
 import { movableClock, type MovableClock } from '../support/clock.ts'
 import { connectRedis, keyPrefix, redisUrl } from '../support/stores.ts'
 
@@ -45,7 +46,14 @@ describe('the sessions in Redis', () => {
   after(() => redis.disconnect())
   beforeEach(() => {
     clock = movableClock()
-    sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => lives, log: () => undefined })
+    sessions = createSessions({
+      redis,
+      continuity: continuityOf(redis),
+      prefix: keyPrefix,
+      clock,
+      lives: () => lives,
+      log: () => undefined,
+    })
   })
 
   const open = (userId: string, card = cardAt(1, 'ada')) =>
@@ -166,6 +174,7 @@ describe('the sessions in Redis', () => {
   it('end the one unused for longest, and any that lapsed, when there are too many', async () => {
     const small = createSessions({
       redis,
+      continuity: continuityOf(redis),
       prefix: keyPrefix,
       clock,
       lives: () => ({ ...lives, perUserMax: 2 }),
@@ -202,7 +211,14 @@ describe('the sessions in Redis, when lives change while they are open', () => {
   beforeEach(() => {
     clock = movableClock()
     today = lives
-    sessions = createSessions({ redis, prefix: keyPrefix, clock, lives: () => today, log: () => undefined })
+    sessions = createSessions({
+      redis,
+      continuity: continuityOf(redis),
+      prefix: keyPrefix,
+      clock,
+      lives: () => today,
+      log: () => undefined,
+    })
   })
 
   const open = (userId: string = randomUUID()) => sessions.open({ userId, epoch: 0, ...by, deviceName: null })

@@ -6,7 +6,8 @@ import { createAudit, type Actor } from '../../src/audit/index.ts'
 import { createMail } from '../../src/mail/index.ts'
 import { migrate } from '../../src/platform/migrate.ts'
 import { openPostgres } from '../../src/platform/postgres.ts'
-import { openRedis } from '../../src/platform/redis.ts'
+import { createContinuity, type Continuity } from '../../src/platform/continuity.ts'
+import { openRedis, type Redis } from '../../src/platform/redis.ts'
 import { createSessions, type Lives } from '../../src/sessions/index.ts'
 import { movableClock } from './clock.ts'
 import { password, uniqueEmail } from './people.ts'
@@ -35,6 +36,18 @@ export const client = { address: null, userAgent: null }
 /** An operator at the command line. */
 export const operator: Actor = { kind: 'operator', id: null, address: null, userAgent: null }
 
+/** Of a Redis that nobody replaces. */
+export function continuityOf(redis: Redis): Continuity {
+  const nothing = async () => 0
+  return createContinuity({
+    redis,
+    restore: nothing,
+    followUp: nothing,
+    timeoutMs: storeTimeoutMs,
+    log: () => undefined,
+  })
+}
+
 export type AccountsRoom = Awaited<ReturnType<typeof openAccounts>>
 
 /** The accounts room on its real stores, without HTTP; its mails are queued, and not sent. */
@@ -47,10 +60,11 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
   const pool = openPostgres({ url: postgres, poolMax: 10, timeoutMs: storeTimeoutMs })
   const redis = openRedis({ url: redisAt, timeoutMs: storeTimeoutMs, log })
   if (redis.status !== 'ready') await once(redis, 'ready')
+  const continuity = continuityOf(redis)
   const clock = movableClock()
   const passwords = createPasswords({ memoryKib: 1024, timeCost: 2, parallelism: 1 }, { atOnce: 2, waitingMax: 50 })
   const sessionsWith = (others: Partial<Lives>) =>
-    createSessions({ redis, prefix: keyPrefix, clock, lives: () => ({ ...lives, ...others }), log })
+    createSessions({ redis, continuity, prefix: keyPrefix, clock, lives: () => ({ ...lives, ...others }), log })
   const sessions = sessionsWith({})
   const mails = createMail({
     knex: pool,
@@ -87,6 +101,7 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
   return {
     knex,
     redis,
+    continuity,
     clock,
     passwords,
     sessions,
@@ -103,6 +118,7 @@ export async function openAccounts(urls: { postgres?: string; redis?: string } =
     logIn: (email: string, text = password, by = accounts) =>
       by.logIn({ identifier: { kind: 'email', text: email }, password: text, client }),
     async close() {
+      continuity.stop()
       redis.disconnect()
       await Promise.all([knex.destroy(), pool.destroy()])
     },

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { expect } from 'chai'
+import { bundledMain } from './bundle.ts'
 import { eventually } from './eventually.ts'
 import { wideLimits } from './service.ts'
 import { databaseUrl, keyPrefix, redisUrl } from './stores.ts'
@@ -63,7 +64,22 @@ export interface ServiceProcess {
 
 /** Starts the service as a process of its own, on a free port. */
 export function startProcess(env: Record<string, string> = {}, entry = 'main', args: string[] = []): ServiceProcess {
-  const child = spawn(process.execPath, [...nodeArgs(entry), ...args], {
+  return watch(process.execPath, [...nodeArgs(entry), ...args], env)
+}
+
+/** Like {@link startProcess}, from one file, for tests that start many; with so many files open at most, where told. */
+export async function startBundled(
+  env: Record<string, string> = {},
+  { openFilesMax }: { openFilesMax?: number } = {},
+): Promise<ServiceProcess> {
+  const main = await bundledMain()
+  return openFilesMax === undefined
+    ? watch(process.execPath, [main], env)
+    : watch('/bin/sh', ['-c', `ulimit -n ${openFilesMax}; exec "$0" "$1"`, process.execPath, main], env)
+}
+
+function watch(command: string, args: string[], env: Record<string, string>): ServiceProcess {
+  const child = spawn(command, args, {
     cwd: root,
     env: { ...ownEnv(), NODE_ENV: 'production', PORT: '0', ...wideLimits, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -75,6 +91,15 @@ export function startProcess(env: Record<string, string> = {}, entry = 'main', a
     output: () => output,
     exitCode: once(child, 'close').then(([code]) => code as number | null),
   }
+}
+
+/** The address that a started process logs, once it listens; it may not be ready yet. */
+export async function addressOfProcess({ output }: ServiceProcess): Promise<string> {
+  return eventually(() => {
+    const url = /"event":"service.started","address":"([^"]+)"/.exec(output())?.[1]
+    expect(url, `what it has written: ${output()}`).to.be.a('string')
+    return url!
+  }, 20_000)
 }
 
 /** The address that a started process logs, that of the internal listener on demand, once it is ready there. */

@@ -1,8 +1,10 @@
+import fs from 'node:fs'
+import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import knexModule, { type Knex } from 'knex'
 import { discard, startPostgres, startRedis, stateDir, type Service } from '../../dev/stores.ts'
-import { connectRedis, withDatabase } from './stores.ts'
+import { withDatabase } from './stores.ts'
 
 /** A store that belongs to one test: it may be killed, paused and started again on what it has kept. */
 export interface OwnStore {
@@ -17,8 +19,20 @@ export interface OwnStore {
 }
 
 export interface OwnRedis extends OwnStore {
+  /** Where it keeps its data. */
+  dataDir: string
+  /** Forgets everything that it has kept; while it is killed. */
+  forget: () => void
+  /** Copies what it has kept until now; it must be quiet. */
+  copy: () => DataCopy
   /** The connection of an operator, made anew when it broke. */
   operator: () => Redis
+}
+
+/** What a Redis had kept at some time. */
+export interface DataCopy {
+  /** Gives it to a Redis in the place of what that has kept; while that is killed. */
+  restoreTo: (redis: OwnRedis) => void
 }
 
 export interface OwnPostgres extends OwnStore {
@@ -34,13 +48,26 @@ const newDir = (name: string) => stateDir(`test-${process.pid}/${name}-${++count
 /** A Redis that keeps what it has acknowledged. */
 export async function ownRedis(): Promise<OwnRedis> {
   const dir = newDir('redis')
+  const dataDir = path.join(dir, 'redis')
   const args = ['--appendonly', 'yes', '--appendfsync', 'always']
   const store = await own(dir, () => startRedis({ dir, ephemeral: true, args }))
   let operator: Redis | undefined
   return Object.assign(store, {
+    dataDir,
+    forget: () => fs.rmSync(dataDir, { recursive: true }),
+    copy(): DataCopy {
+      const copied = newDir('redis-copy')
+      fs.cpSync(dataDir, copied, { recursive: true })
+      return {
+        restoreTo(redis) {
+          redis.forget()
+          fs.cpSync(copied, redis.dataDir, { recursive: true })
+        },
+      }
+    },
     operator() {
       if (!operator) {
-        operator = connectRedis(store.url)
+        operator = new Redis({ path: store.url.slice('unix:'.length) })
         operator.on('error', () => undefined)
       }
       return operator

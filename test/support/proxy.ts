@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import net from 'node:net'
+import type { Framing } from './framing.ts'
 
 export type Address = { host: string; port: number } | { path: string }
 
@@ -14,8 +15,17 @@ type Fault =
   | { kind: 'delay'; eachWayMs: number }
   /** What is asked arrives, what is answered does not. */
   | { kind: 'lose-replies' }
-  /** The store is asked nothing; whatever is sent is answered with what this makes of it. */
-  | { kind: 'answer'; reply: (sent: Buffer) => Buffer | string }
+  /** Another command goes to the store in the place of each. */
+  | { kind: 'replace'; by: (command: Buffer) => Buffer }
+  /** The one command that comes at this place from now on, counted from 1 over all connections, meets a mishap. */
+  | { kind: 'mishap'; at: number; is: Mishap }
+
+/**
+ * What may happen to one command: its connection breaks before it has arrived; it breaks in the place of the answer; or
+ * the command arrives, and nothing more is heard on this connection.
+ */
+export const mishaps = ['lost', 'cut', 'silence'] as const
+export type Mishap = (typeof mishaps)[number]
 
 export interface Proxy {
   host: string
@@ -29,14 +39,21 @@ export interface Proxy {
   retarget: (to: Address) => void
   /** How many connections stand. */
   connections: () => number
+  /** How many commands have come since the last fault began; only where the proxy knows the framing. */
+  commands: () => number
   close: () => Promise<void>
 }
 
-/** A TCP proxy in front of a real store, which can do to it what a network, a failover or an overload does. */
-export async function startProxy(to: Address): Promise<Proxy> {
+/**
+ * A TCP proxy in front of a real store, which can do to it what a network, a failover or an overload does.
+ *
+ * @param framing how commands are told apart; only `replace` and `mishap` need it
+ */
+export async function startProxy(to: Address, framing?: Framing): Promise<Proxy> {
   let target = to
   let fault: Fault = { kind: 'none' }
-  const pairs = new Set<net.Socket>()
+  let count = 0
+  const clients = new Set<net.Socket>()
 
   const server = net.createServer((client) => {
     if (fault.kind === 'refuse') {
@@ -44,26 +61,35 @@ export async function startProxy(to: Address): Promise<Proxy> {
       return
     }
     const store = net.connect(target as net.NetConnectOpts)
-    pairs.add(client)
+    clients.add(client)
+    let doomed: Mishap | undefined
     const over = () => {
       client.destroy()
       store.destroy()
-      pairs.delete(client)
+      clients.delete(client)
     }
     for (const socket of [client, store]) {
       socket.setNoDelay(true)
       socket.on('error', over)
       socket.on('close', over)
     }
+    const framed = framing?.()
     client.on('data', (sent) => {
-      if (fault.kind === 'answer') {
-        client.write(fault.reply(sent))
-        return
+      for (const command of framed ? framed(sent) : [sent]) {
+        count += 1
+        if (fault.kind === 'mishap' && count === fault.at) {
+          doomed = fault.is
+          if (doomed === 'lost') {
+            over()
+            return
+          }
+        }
+        pass(fault.kind === 'replace' ? fault.by(command) : command, store)
       }
-      pass(sent, store)
     })
     store.on('data', (answered) => {
-      if (fault.kind !== 'lose-replies' && fault.kind !== 'answer') pass(answered, client)
+      if (doomed === 'cut') over()
+      if (doomed === undefined && fault.kind !== 'lose-replies') pass(answered, client)
     })
   })
 
@@ -74,7 +100,7 @@ export async function startProxy(to: Address): Promise<Proxy> {
   }
 
   function cut(): void {
-    for (const client of pairs) client.destroy()
+    for (const client of clients) client.destroy()
   }
 
   server.listen(0, '127.0.0.1')
@@ -88,6 +114,7 @@ export async function startProxy(to: Address): Promise<Proxy> {
     },
     begin: (next) => {
       fault = next
+      count = 0
       if (next.kind === 'refuse') cut()
     },
     cut,
@@ -95,7 +122,8 @@ export async function startProxy(to: Address): Promise<Proxy> {
       target = next
       cut()
     },
-    connections: () => pairs.size,
+    connections: () => clients.size,
+    commands: () => count,
     close: async () => {
       cut()
       server.close()

@@ -30,7 +30,7 @@ export async function closeServices(): Promise<void> {
 }
 
 /** Cheap hashes: the tests hash hundreds of passwords, and none of them is about how long that takes. */
-const cheapHashes = { ARGON2_MEMORY_KIB: '1024', ARGON2_TIME_COST: '2', HASHES_WAITING_MAX: '2000' }
+export const cheapHashes = { ARGON2_MEMORY_KIB: '1024', ARGON2_TIME_COST: '2', HASHES_WAITING_MAX: '2000' }
 
 /** The tests register and log in from one address, hundreds of times a minute. */
 export const wideLimits = {

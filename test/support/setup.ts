@@ -1,3 +1,4 @@
+import { printFigures } from './faults.ts'
 import { closeServices } from './service.ts'
 import { closeStores, openStores } from './stores.ts'
 
@@ -13,5 +14,6 @@ export const mochaHooks = {
     this.timeout(30_000)
     await closeServices()
     await closeStores()
+    printFigures()
   },
 }

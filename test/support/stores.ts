@@ -1,16 +1,21 @@
 import { randomUUID } from 'node:crypto'
-import { Redis } from 'ioredis'
+import { once } from 'node:events'
+import { Cluster, Redis, type NodeRole } from 'ioredis'
 import knexModule, { type Knex } from 'knex'
-import { startStores, type Stores } from '../../dev/stores.ts'
+import { startStores, type Stores, type Topology } from '../../dev/stores.ts'
+import { asRedisUser, userWords } from './acl.ts'
 
 /**
  * The real stores of this run: throw-away servers, or those that DATABASE_URL and REDIS_URL name. Either way the run keeps
  * to a database and a key prefix of its own, and removes both.
+ *
+ * TEST_REDIS says in what form the throw-away Redis is: `single`, or `sentinel`, or `cluster`. In the latter two the
+ * service is the user there that docs/operating.md recommends, and may do no more.
  */
 
 let started: Stores | undefined
 let admin: Knex | undefined
-let redis: Redis | undefined
+let redis: AnyRedis | undefined
 const run = `${process.pid}_${randomUUID().slice(0, 8)}`
 const databaseName = `latchkey_test_${run}`
 
@@ -18,15 +23,18 @@ const databaseName = `latchkey_test_${run}`
 export const keyPrefix = `latchkey-test-${run}:`
 
 export async function openStores(): Promise<void> {
-  started = await startStores({ name: `test-${process.pid}`, ephemeral: true })
+  const topology = chosenTopology()
+  started = await startStores({ name: `test-${process.pid}`, ephemeral: true, topology })
+  if (hasUser())
+    for (const server of await serversOf(operatorsRedis()))
+      await server.call('ACL', 'SETUSER', ...userWords(keyPrefix, topology === 'cluster'))
   admin = knexModule({ client: 'pg', connection: started.env.DATABASE_URL, pool: { min: 0, max: 1 } })
   await admin.raw('create database ??', [databaseName])
 }
 
 export async function closeStores(): Promise<void> {
   if (redis) {
-    for await (const keys of redis.scanStream({ match: `${keyPrefix}*` }) as AsyncIterable<string[]>)
-      if (keys.length > 0) await redis.del(keys)
+    for (const key of await keysLike(redis, `${keyPrefix}*`)) await redis.del(key)
     redis.disconnect()
   }
   await admin?.raw('drop database if exists ?? with (force)', [databaseName])
@@ -55,21 +63,47 @@ export async function ownDatabase(): Promise<{ url: string; operator: Knex; drop
 }
 
 export function redisUrl(): string {
-  return env().REDIS_URL
+  return hasUser() ? asRedisUser(env().REDIS_URL) : env().REDIS_URL
 }
 
+/** Whether the Redis of this run is one of ours that is reached by a URL with a user. */
+const hasUser = () => chosenTopology() !== 'single' && !process.env['REDIS_URL']
+
+/** A connection to one Redis, be it the primary of several, or to a Cluster. */
+export type AnyRedis = Redis | Cluster
+
 /** A second connection to the run's Redis, as an operator would have it. */
-export function operatorsRedis(): Redis {
-  redis ??= connectRedis(redisUrl())
+export function operatorsRedis(): AnyRedis {
+  redis ??= connectRedis(env().REDIS_URL)
   return redis
 }
 
-export function connectRedis(url: string): Redis {
-  return url.startsWith('unix:') ? new Redis({ path: url.slice('unix:'.length) }) : new Redis(url)
+/** Connects to whatever a REDIS_URL of the service names. */
+export function connectRedis(url: string): AnyRedis {
+  if (url.startsWith('unix:')) return new Redis({ path: url.slice('unix:'.length) })
+  const { form, nodes, name } = /^redis\+(?<form>\w+):\/\/(?<nodes>[^/]+)(\/(?<name>.+))?$/.exec(url)?.groups ?? {}
+  if (!form) return new Redis(url)
+  const addresses = nodes!.split(',').map((node) => ({ host: node.split(':')[0]!, port: Number(node.split(':')[1]) }))
+  return form === 'cluster' ? new Cluster(addresses) : new Redis({ sentinels: addresses, name: name! })
+}
+
+async function serversOf(redis: AnyRedis, role: NodeRole = 'all'): Promise<Redis[]> {
+  if (!(redis instanceof Cluster)) return [redis]
+  if (redis.status !== 'ready') await once(redis, 'ready')
+  return redis.nodes(role)
+}
+
+/** All keys that match a pattern, on whichever server of a Cluster they are. */
+export async function keysLike(of: AnyRedis, pattern: string): Promise<string[]> {
+  const found = new Set<string>()
+  for (const server of await serversOf(of, 'master'))
+    for await (const keys of server.scanStream({ match: pattern, count: 1000 }) as AsyncIterable<string[]>)
+      for (const key of keys) found.add(key)
+  return [...found]
 }
 
 /** All that lies under a key, as text. */
-export async function contentOf(of: Redis, key: string): Promise<string> {
+export async function contentOf(of: AnyRedis, key: string): Promise<string> {
   switch (await of.type(key)) {
     case 'hash':
       return JSON.stringify(await of.hgetall(key))
@@ -90,4 +124,10 @@ export function withDatabase(url: string, name: string): string {
 function env(): Stores['env'] {
   if (!started) throw new Error('the stores are not open')
   return started.env
+}
+
+function chosenTopology(): Topology {
+  const chosen = process.env['TEST_REDIS'] || 'single'
+  if (chosen === 'single' || chosen === 'sentinel' || chosen === 'cluster') return chosen
+  throw new Error('TEST_REDIS must be single, sentinel or cluster')
 }

@@ -1,9 +1,10 @@
 import { createThrottle, type Throttle } from '../../src/throttle/index.ts'
-import { keyPrefix, type connectRedis } from './stores.ts'
+import type { Redis } from '../../src/platform/redis.ts'
+import { keyPrefix } from './stores.ts'
 
 /** The limits on the run's Redis, so wide that no test meets them by accident; some rules may be narrower. */
 export function aThrottle(
-  redis: ReturnType<typeof connectRedis>,
+  redis: Redis,
   rules: Partial<ReturnType<Parameters<typeof createThrottle>[0]['rules']>> = {},
 ): Throttle {
   const wide = { points: 1_000_000, windowSeconds: 60 }

@@ -20,10 +20,20 @@ export interface Hit {
  * arrived, the last bytes leave together. This finds the races that requests in a row never meet.
  */
 export async function volley(shots: Shot[]): Promise<Hit[]> {
-  const loaded = await Promise.all(shots.map(load))
-  const hits = loaded.map(({ hit }) => hit)
-  for (const { socket, lastByte } of loaded) socket.write(lastByte)
+  const { fire, hits } = await aim(shots)
+  fire()
   return Promise.all(hits)
+}
+
+/** A volley that waits for the last bytes; a hit fails when its connection breaks before the whole answer has come. */
+export async function aim(shots: Shot[]): Promise<{ fire: () => void; hits: Promise<Hit>[] }> {
+  const loaded = await Promise.all(shots.map(load))
+  return {
+    fire() {
+      for (const { socket, lastByte } of loaded) socket.write(lastByte)
+    },
+    hits: loaded.map(({ hit }) => hit),
+  }
 }
 
 async function load({ url, path, token, body }: Shot) {
@@ -51,6 +61,9 @@ async function read(socket: net.Socket): Promise<Hit> {
   for await (const chunk of socket as AsyncIterable<Buffer>) chunks.push(chunk)
   const answer = Buffer.concat(chunks).toString('utf8')
   const [head = '', body = ''] = answer.split('\r\n\r\n', 2)
+  const bodyBytes = Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0)
+  if (head === '' || Buffer.byteLength(body) < bodyBytes)
+    throw new Error('the connection broke before the whole answer')
   return {
     status: Number(head.split(' ', 2)[1]),
     headers: head.toLowerCase(),

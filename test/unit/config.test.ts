@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { expect } from 'chai'
+import { parseRedisUrl, type RedisPlace } from '../../src/platform/redis-url.ts'
 import fc from 'fast-check'
 import { ConfigError, readConfig, settingVariable, variables } from '../../src/config.ts'
 import { settingDefinitions, settingNames } from '../../src/settings/index.ts'
@@ -111,6 +112,44 @@ describe('the configuration', () => {
     const { trustedProxies } = readConfig({ ...needed, TRUSTED_PROXIES: '10.0.0.0/8, 2001:db8::/32,192.0.2.1' })
     expect(trustedProxies).to.deep.equal(['10.0.0.0/8', '2001:db8::/32', '192.0.2.1'])
     expect(readConfig(needed).trustedProxies).to.deep.equal([])
+  })
+
+  it('reads every form of the place of Redis', () => {
+    const hosts = [
+      { host: 'one', port: 26379 },
+      { host: 'fd00::2', port: 7000 },
+    ]
+    const login = { username: 'latchkey', password: 'p@ss/:word' }
+    const cases: [string, RedisPlace | null][] = [
+      ['redis://localhost:6379/1', { kind: 'single', url: 'redis://localhost:6379/1' }],
+      ['rediss://:secret@redis.example', { kind: 'single', url: 'rediss://:secret@redis.example' }],
+      ['unix:/run/redis.sock', { kind: 'socket', path: '/run/redis.sock' }],
+      [
+        'redis+sentinel://latchkey:p%40ss%2F%3Aword@one,[fd00::2]:7000/main',
+        { kind: 'sentinel', hosts, login, tls: false, primaryName: 'main' },
+      ],
+      [
+        'rediss+sentinel://one/main',
+        { kind: 'sentinel', hosts: [hosts[0]!], login: {}, tls: true, primaryName: 'main' },
+      ],
+      [
+        'redis+cluster://:secret@one:26379,[fd00::2]:7000',
+        { kind: 'cluster', hosts, login: { password: 'secret' }, tls: false },
+      ],
+      ['rediss+cluster://one', { kind: 'cluster', hosts: [{ host: 'one', port: 6379 }], login: {}, tls: true }],
+      ['redis+sentinel://one,two', null],
+      ['redis+sentinel://one,two/', null],
+      ['redis+cluster://one,two/0', null],
+      ['redis+cluster://', null],
+      ['redis+cluster://one,,two', null],
+      ['redis+cluster://one:0', null],
+      ['redis+cluster://one:70000', null],
+      ['redis+cluster://%zz:a@one', null],
+      ['redis+cluster://one?tls=true', null],
+      ['unix:relative', null],
+      ['http://one', null],
+    ]
+    for (const [url, place] of cases) expect(parseRedisUrl(url), url).to.deep.equal(place)
   })
 
   it('accepts each of its own defaults', () => {

@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts'
-import type { Readiness } from '../../platform/readiness.ts'
+import { isReady, type Readiness } from '../../platform/readiness.ts'
 import { defineRoute, reply } from '../route.ts'
 import * as schemas from '../schemas.ts'
 
@@ -44,10 +44,9 @@ export const sayLive = () => reply(200, { status: 'live' })
 
 /** @throws AppError `unavailable` with what is missing */
 export async function sayReady(readiness: Readiness) {
-  const { redis, postgres, migrations, mail } = await readiness()
-  if (redis === 'unavailable' || postgres === 'unavailable' || migrations === 'pending')
-    throw new AppError('unavailable', { checks: { redis, postgres, migrations, mail } })
-  return reply(200, { status: 'ready', checks: { redis, postgres, migrations, mail } })
+  const checks = await readiness()
+  if (!isReady(checks)) throw new AppError('unavailable', { checks: { ...checks } })
+  return reply(200, { status: 'ready', checks })
 }
 
 export const showVersion = defineRoute({

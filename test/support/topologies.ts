@@ -1,0 +1,135 @@
+import path from 'node:path'
+import { Redis } from 'ioredis'
+import { discard, startCluster, startSentinel, stateDir, type Login, type RedisNode } from '../../dev/stores.ts'
+import { eventually } from './eventually.ts'
+
+/** A Redis of several servers that belongs to one test, which may kill its primaries and keep its replicas in the dark. */
+export interface OwnTopology {
+  url: string
+  nodes: RedisNode[]
+  /** The connection of an operator to one server, made anew when it broke. */
+  operator: (node: RedisNode) => Redis
+  /** Who takes writes at this moment, among those that were not killed. */
+  primaries: () => Promise<RedisNode[]>
+  /** Who takes the writes of a key. */
+  primaryOf: (key: string) => Promise<RedisNode>
+  replicasOf: (primary: RedisNode) => Promise<RedisNode[]>
+  kill: (node: RedisNode) => Promise<void>
+  /** Lets a replica hear nothing more from its primary, while everything else of it works. */
+  isolate: (replica: RedisNode) => Promise<void>
+  /** Starts who was killed, lets all hear each other again, and waits until the replicas have what the primaries have. */
+  heal: () => Promise<void>
+  discard: () => Promise<void>
+}
+
+interface Options {
+  args?: string[]
+  operator?: Login
+}
+
+let count = 0
+const newDir = (name: string) => path.join(stateDir(`test-${process.pid}`), `${name}-${++count}`)
+
+/** One primary with two replicas, and three sentinels. */
+export async function ownSentinel(options: Options = {}): Promise<OwnTopology> {
+  const dir = newDir('sentinel')
+  const { url, nodes } = await startSentinel({ dir, ephemeral: true, ...options })
+  const common = control(dir, nodes, options.operator)
+  return { ...common, url, primaryOf: async () => (await common.primaries())[0]! }
+}
+
+/** Three primaries with a replica each. */
+export async function ownCluster(options: Options = {}): Promise<OwnTopology> {
+  const dir = newDir('cluster')
+  const { url, nodes } = await startCluster({ dir, ephemeral: true, ...options })
+  const common = control(dir, nodes, options.operator)
+  return {
+    ...common,
+    url,
+    async primaryOf(key) {
+      const [anyone] = await common.primaries()
+      const slot = Number(await common.operator(anyone!).cluster('KEYSLOT', key))
+      const parts = (await common.operator(anyone!).cluster('SLOTS')) as unknown as [number, number, [string, number]][]
+      const part = parts.find(([from, to]) => slot >= from && slot <= to)
+      return nodes.find(({ port }) => port === part?.[2][1])!
+    },
+  }
+}
+
+function control(dir: string, nodes: RedisNode[], login: Login | undefined) {
+  const isCluster = nodes.length > 3
+  const connections = new Map<RedisNode, Redis>()
+  const dead = new Set<RedisNode>()
+  const alone = new Set<RedisNode>()
+
+  function operator(node: RedisNode): Redis {
+    let connection = connections.get(node)
+    if (!connection) {
+      // READONLY: a replica of a Cluster would send us to its primary.
+      connection = new Redis({ path: node.socket, ...login, readOnly: isCluster, retryStrategy: () => 20 })
+      connection.on('error', () => undefined)
+      connections.set(node, connection)
+    }
+    return connection
+  }
+
+  /** Each server that runs, with what it says of its part. */
+  const roles = () =>
+    Promise.all(
+      nodes
+        .filter((node) => !dead.has(node))
+        .map(async (node) => {
+          const [role, , port] = (await operator(node).role()) as unknown as [string, string, number]
+          return { node, role, port }
+        }),
+    )
+
+  return {
+    nodes,
+    operator,
+    primaries: async () => (await roles()).filter(({ role }) => role === 'master').map(({ node }) => node),
+    replicasOf: async (primary: RedisNode) =>
+      (await roles()).filter(({ role, port }) => role === 'slave' && port === primary.port).map(({ node }) => node),
+    async kill(node: RedisNode) {
+      dead.add(node)
+      await node.kill()
+    },
+    async isolate(replica: RedisNode) {
+      alone.add(replica)
+      // Its primary lets nobody in who names a user that there is not.
+      await operator(replica).config('SET', 'masteruser', 'nobody')
+      await operator(replica).config('SET', 'masterauth', 'nothing')
+      await operator(replica).call('CLIENT', 'KILL', 'TYPE', 'master')
+      await eventually(async () => {
+        if (!(await operator(replica).info('replication')).includes('master_link_status:down'))
+          throw new Error('the replica still hears its primary')
+      })
+    },
+    async heal() {
+      for (const replica of alone) {
+        await operator(replica).config('SET', 'masteruser', login?.username ?? '')
+        await operator(replica).config('SET', 'masterauth', login?.password ?? '')
+      }
+      alone.clear()
+      const primariesMax = isCluster ? nodes.length / 2 : 1
+      const [primary] = (await roles()).filter(({ role }) => role === 'master')
+      for (const node of dead) {
+        await node.start()
+        // The sentinels would say so too, but not before ten seconds have passed.
+        if (!isCluster) await operator(node).replicaof('127.0.0.1', primary!.node.port)
+      }
+      dead.clear()
+      await eventually(async () => {
+        const said = await Promise.all(nodes.map((node) => operator(node).info('replication')))
+        const primaries = said.filter((text) => text.includes('role:master')).length
+        const inStep = said.filter((text) => text.includes('master_link_status:up')).length
+        if (primaries !== primariesMax || inStep !== nodes.length - primariesMax)
+          throw new Error(`${primaries} primaries, ${inStep} replicas in step`)
+      }, 30_000)
+    },
+    async discard() {
+      for (const connection of connections.values()) connection.disconnect()
+      await discard(dir)
+    },
+  }
+}
