@@ -12,6 +12,10 @@ export interface PostgresOptions {
   dir: string
   /** Trades safety on disk for speed, and ends with this process. */
   ephemeral: boolean
+  /** Further settings, which win over ours: `['wal_level=replica']`. */
+  settings?: string[]
+  /** Makes what is there at the first start, in a folder that exists, instead of an empty cluster. */
+  fill?: (data: string) => Promise<void>
   signal?: AbortSignal | undefined
 }
 
@@ -23,7 +27,13 @@ interface Binaries {
 }
 
 /** Starts the PostgreSQL of a state folder, or finds it running. Superuser `postgres`, no password, one socket. */
-export async function startPostgres({ dir, ephemeral, signal }: PostgresOptions): Promise<Service> {
+export async function startPostgres({
+  dir,
+  ephemeral,
+  settings: further = [],
+  fill,
+  signal,
+}: PostgresOptions): Promise<Service> {
   const owner = databaseOwner()
   const binaries = await findBinaries(dir, owner, signal)
   const data = clusterDir(dir, binaries)
@@ -33,7 +43,7 @@ export async function startPostgres({ dir, ephemeral, signal }: PostgresOptions)
     // would refuse to start while another process, or a zombie, has that pid.
     for (const remains of ['postmaster.pid', '.s.PGSQL.5432', '.s.PGSQL.5432.lock'])
       fs.rmSync(path.join(remains === 'postmaster.pid' ? data : sockets, remains), { force: true })
-    if (!fs.existsSync(data)) await createCluster(data, binaries, owner, signal)
+    if (!fs.existsSync(data)) await (fill ? complete(data, owner, fill) : createCluster(data, binaries, owner, signal))
   }
   const settings = [
     'listen_addresses=',
@@ -44,6 +54,7 @@ export async function startPostgres({ dir, ephemeral, signal }: PostgresOptions)
     ...(ephemeral
       ? ['fsync=off', 'full_page_writes=off', 'synchronous_commit=off', 'wal_level=minimal', 'max_wal_senders=0']
       : []),
+    ...further,
   ]
   const start = () =>
     launch({

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import type { Log } from './log.ts'
-import { fromRedis, onNode, primariesOf, type Node, type Redis } from './redis.ts'
+import { fromRedis, onNode, primariesOf, primaryOf, type Node, type Redis } from './redis.ts'
 
 /** How often each primary is asked whether it still is the one it was. */
 const heartbeatMs = 1000
@@ -56,20 +56,27 @@ export function createContinuity({
   })
   const heartbeat = setInterval(() => void beat(), heartbeatMs).unref()
 
-  /** Whether what Redis answers at this moment may be believed; to be asked when the answer is there. */
-  function holds(): boolean {
+  /** Whether what is said of a key at this moment may be believed; to be asked when the answer is there. */
+  function holds(key: string): boolean {
+    const node = primaryOf(redis, key)
+    return node !== undefined && confirmed.has(node)
+  }
+
+  /** Whether that is so of all that Redis says. */
+  function isWhole(): boolean {
     const primaries = primariesOf(redis)
     return primaries.length > 0 && primaries.every((node) => confirmed.has(node))
   }
 
   /**
-   * Waits until {@link holds}, and sees to it that it does.
+   * Waits until it {@link holds} for a key, and sees to it that it does.
    *
    * @throws AppError `unavailable` when that takes too long
    */
-  async function established(): Promise<void> {
-    const doubted = primariesOf(redis).filter((node) => !confirmed.has(node))
-    const all = Promise.all(doubted.map(examine)).then(() => undefined)
+  async function established(key: string): Promise<void> {
+    const node = primaryOf(redis, key)
+    if (!node) throw new AppError('unavailable')
+    if (confirmed.has(node)) return
     const giveUp = new AbortController()
     const late = delay(timeoutMs, undefined, { ref: false, signal: giveUp.signal }).then(
       () => {
@@ -77,7 +84,7 @@ export function createContinuity({
       },
       () => undefined,
     )
-    await Promise.race([all, late]).finally(() => giveUp.abort())
+    await Promise.race([examine(node), late]).finally(() => giveUp.abort())
   }
 
   async function examine(node: Node): Promise<void> {
@@ -134,7 +141,7 @@ export function createContinuity({
     if (beating) return
     beating = true
     await Promise.allSettled(primariesOf(redis).map(lookAt))
-    if (performance.now() < followedUpUntil && holds()) await followUp().catch(() => undefined)
+    if (performance.now() < followedUpUntil && isWhole()) await followUp().catch(() => undefined)
     beating = false
   }
 
@@ -158,6 +165,7 @@ export function createContinuity({
 
   return {
     holds,
+    isWhole,
     established,
     stop: () => clearInterval(heartbeat),
   }

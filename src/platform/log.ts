@@ -13,8 +13,11 @@ export const logEvents = {
   },
   'migrations.done': { level: 'info', meaning: 'The database schema is up to date; `count` migrations ran.' },
   'migrations.waiting': { level: 'warn', meaning: 'Migrating did not work yet; it is tried again.' },
-  'redis.ready': { level: 'info', meaning: 'Redis answers.' },
-  'redis.lost': { level: 'error', meaning: 'The connection to Redis broke or could not be made.' },
+  'redis.ready': { level: 'info', meaning: 'Redis answers; `address` is that of one server of a cluster.' },
+  'redis.lost': {
+    level: 'error',
+    meaning: 'The connection to Redis broke or could not be made; `address` is that of one server of a cluster.',
+  },
   'redis.replaying': {
     level: 'warn',
     meaning:

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { Cluster, Redis as Node } from 'ioredis'
+import { Cluster, Command, Redis as Node } from 'ioredis'
 import { AppError } from '../errors.ts'
 import type { Log } from './log.ts'
 import { parseRedisUrl, type RedisPlace } from './redis-url.ts'
@@ -75,6 +75,7 @@ export function openRedis({
     if (!lost) log('redis.lost', { ...(cause !== undefined && { error: cause }) })
     lost = true
   })
+  if (isCluster(redis)) tellOfParts(redis, log)
   return redis
 
   function connect(to: RedisPlace): Redis {
@@ -144,10 +145,38 @@ export async function connected(redis: Redis, waitMs: number): Promise<void> {
   await Promise.race([settled, delay(waitMs, undefined, { ref: false })])
 }
 
+/** The server that takes the writes of a key, as far as is known; undefined while it is away. */
+export function primaryOf(redis: Redis, key: string): Node | undefined {
+  if (!isCluster(redis)) return redis
+  const place = redis.slots[new Command('get', [key]).getSlot()]?.[0]
+  return redis.nodes('master').find(({ options: { host, port } }) => `${host}:${port}` === place)
+}
+
 /** Calls back for every server that there is or will be, before anything is asked of it. */
 export function onNode(redis: Redis, met: (node: Node) => void): void {
   if (isCluster(redis)) redis.on('+node', met)
   else met(redis)
+}
+
+/** Logs once when a server of a cluster is lost, and when it is there again; it is tried for each command that needs it. */
+function tellOfParts(cluster: Cluster, log: Log): void {
+  const lost = new Set<string>()
+  onNode(cluster, (node) => {
+    const address = `${node.options.host}:${node.options.port}`
+    let cause: string | undefined
+    node.on('error', (error: Error) => {
+      cause = causeOf(error)
+    })
+    node.on('end', () => {
+      if (cluster.status === 'ready' && !lost.has(address)) {
+        lost.add(address)
+        log('redis.lost', { address, ...(cause !== undefined && { error: cause }) })
+      }
+    })
+    node.on('ready', () => {
+      if (lost.delete(address)) log('redis.ready', { address })
+    })
+  })
 }
 
 /** Bounds the wait for an answer of a cluster as a whole; each redirection and each server would have its own time. */

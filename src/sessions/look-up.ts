@@ -14,60 +14,56 @@ export interface LookedUp {
 const batchMax = 256
 
 /**
- * Makes the look-up of the token check: all that arrive in one turn of the event loop go to Redis together.
+ * Makes the look-up of the token check.
  *
- * Nothing waits for company: what is there when the turn ends is sent. Under load that makes one write, one read and
- * one script of hundreds of checks; alone, a check is one round trip (figures: bench/README.md). In a cluster the pointer
- * and the session lie on different servers, so there it is two.
- *
- * Nothing is believed of a Redis that may have forgotten endings: the answer counts if Redis is known to go on from where
+ * Nothing is believed of a Redis that may have forgotten endings: an answer counts if Redis is known to go on from where
  * it was when the answer is there; otherwise that is waited for, and Redis asked again.
  *
- * @throws AppError `unavailable`, for every check of a batch that failed
+ * @returns what looks up one digest; it throws AppError `unavailable`
  */
 export function createLookUp(
   redis: Redis & SessionScripts,
   continuity: Pick<Continuity, 'holds' | 'established'>,
   keys: Keys,
 ): (accessDigest: string) => Promise<LookedUp> {
+  async function believed<T>(key: string, ask: () => Promise<T>): Promise<T> {
+    const answer = await ask()
+    if (continuity.holds(key)) return answer
+    await continuity.established(key)
+    const again = await ask()
+    if (continuity.holds(key)) return again
+    throw new AppError('unavailable')
+  }
+  return isCluster(redis) ? lookUpInTwoSteps(redis, keys, believed) : lookUpTogether(redis, keys, believed)
+}
+
+type Believed = <T>(key: string, ask: () => Promise<T>) => Promise<T>
+
+/**
+ * All checks that arrive in one turn of the event loop go to Redis together.
+ *
+ * Nothing waits for company: what is there when the turn ends is sent. Under load that makes one write, one read and
+ * one script of hundreds of checks; alone, a check is one round trip (figures: bench/README.md).
+ */
+function lookUpTogether(redis: SessionScripts, keys: Keys, believed: Believed) {
   let waiting: Waiting[] = []
-  const ask = isCluster(redis) ? askEach : askTogether
 
   async function send(batch: Waiting[]): Promise<void> {
+    const pointers = batch.map(({ accessDigest }) => keys.access(accessDigest))
     try {
-      let found = await ask(batch)
-      if (!continuity.holds()) {
-        await continuity.established()
-        found = await ask(batch)
-        if (!continuity.holds()) throw new AppError('unavailable')
-      }
-      batch.forEach(({ resolve }, i) => resolve(found[i]!))
+      const found = await believed(pointers[0]!, () =>
+        fromRedis(redis.latchkeyLookUp(batch.length, ...pointers, keys.sessionsStart)),
+      )
+      batch.forEach(({ resolve }, i) =>
+        resolve({
+          pointer: found[i * 3] ?? null,
+          session: found[i * 3 + 1] ?? null,
+          card: found[i * 3 + 2] ?? null,
+        }),
+      )
     } catch (error) {
       for (const { reject } of batch) reject(error)
     }
-  }
-
-  async function askTogether(batch: Waiting[]): Promise<LookedUp[]> {
-    const pointers = batch.map(({ accessDigest }) => keys.access(accessDigest))
-    const found = await fromRedis(redis.latchkeyLookUp(batch.length, ...pointers, keys.sessionsStart))
-    return batch.map((_, i) => ({
-      pointer: found[i * 3] ?? null,
-      session: found[i * 3 + 1] ?? null,
-      card: found[i * 3 + 2] ?? null,
-    }))
-  }
-
-  async function askEach(batch: Waiting[]): Promise<LookedUp[]> {
-    return fromRedis(Promise.all(batch.map(({ accessDigest }) => askOne(accessDigest))))
-  }
-
-  async function askOne(accessDigest: string): Promise<LookedUp> {
-    const pointer = (await unlessOfAnotherType(redis.get(keys.access(accessDigest)))) ?? null
-    const target = parsePointer(pointer)
-    if (!target) return { pointer, session: null, card: null }
-    const held = await unlessOfAnotherType(redis.hmget(keys.sessions(target.userId), target.sessionId, 'user'))
-    const [session, card] = held ?? []
-    return { pointer, session: session ?? null, card: card ?? null }
   }
 
   function sendAll(): void {
@@ -76,13 +72,25 @@ export function createLookUp(
     for (let i = 0; i < all.length; i += batchMax) void send(all.slice(i, i + batchMax))
   }
 
-  return (accessDigest) =>
-    new Promise((resolve, reject) => {
+  return (accessDigest: string) =>
+    new Promise<LookedUp>((resolve, reject) => {
       if (waiting.push({ accessDigest, resolve, reject }) === 1) setImmediate(sendAll)
     })
 }
 
-/** A key that somebody made of another type holds nothing for its own token, and disturbs no other of the batch. */
+/** In a cluster the pointer and the session lie on different servers. The pointer of a token never says another thing. */
+function lookUpInTwoSteps(redis: Redis, keys: Keys, believed: Believed) {
+  return async (accessDigest: string): Promise<LookedUp> => {
+    const pointer = (await fromRedis(unlessOfAnotherType(redis.get(keys.access(accessDigest))))) ?? null
+    const target = parsePointer(pointer)
+    if (!target) return { pointer, session: null, card: null }
+    const key = keys.sessions(target.userId)
+    const held = await believed(key, () => fromRedis(unlessOfAnotherType(redis.hmget(key, target.sessionId, 'user'))))
+    return { pointer, session: held?.[0] ?? null, card: held?.[1] ?? null }
+  }
+}
+
+/** A key that somebody made of another type holds nothing. */
 async function unlessOfAnotherType<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer

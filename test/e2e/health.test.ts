@@ -53,7 +53,7 @@ describe('health', () => {
     expect(Number(await commands()) - before, 'commands, with our own').to.be.below(5)
   })
 
-  it('says that Redis evicts under another policy than noeviction, and warns once', async () => {
+  it('F11 says that Redis evicts under another policy than noeviction, and warns once', async () => {
     const says = (redisSays: string) =>
       eventually(async () => {
         const { status, body } = await ready()

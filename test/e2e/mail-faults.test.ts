@@ -1,12 +1,15 @@
 import { expect } from 'chai'
-import type { ApiClient, Tokens } from '../support/client.ts'
+import type { Answer, ApiClient, Tokens } from '../support/client.ts'
 import { latchkey } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
+import { msOf, note } from '../support/faults.ts'
 import { ownPostgres, type OwnPostgres } from '../support/own-stores.ts'
 import { aPerson, password, uniqueEmail, type Someone } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
 import { startSmtp, type SmtpSink } from '../support/smtp.ts'
 
+/** Nobody may wait for a mail server. */
+const answerMs = 2000
 /** Two waits and a poll: the longest that a mail takes once the mail server is back. */
 const aMinute = 60_000
 
@@ -51,25 +54,34 @@ describe('a mail server in trouble', function () {
     /** Whose mails wait, one each. */
     waiting: { id: string; email: string; subject: RegExp }[]
     unknownEmail: string
+    /** Until the slowest answer. */
+    slowestMs: number
   }
 
   /** What people do meanwhile, each of which queues a mail: nobody may notice anything of the mail server. */
   async function goOn([forgetful, careful]: [Someone, Someone]): Promise<Mailed> {
     const unknownEmail = uniqueEmail()
-    const [known, unknown] = [await forgot(forgetful.email), await forgot(unknownEmail)]
+    let slowestMs = 0
+    const timed = async (asked: Promise<Answer>) => {
+      slowestMs = Math.max(slowestMs, await msOf(() => asked))
+      return asked
+    }
+    const [known, unknown] = [await timed(forgot(forgetful.email)), await timed(forgot(unknownEmail))]
     expect(known.status, known.text).to.equal(202)
     expect({ status: unknown.status, text: unknown.text }).to.deep.equal({ status: known.status, text: known.text })
 
     const email = uniqueEmail()
-    const registered = await client.register({ email, password })
+    const registered = await timed(client.register({ email, password }))
     expect(registered.status, registered.text).to.equal(201)
 
     const token = careful.tokens.access_token
     const body = { current_password: password, new_password: 'a quite different sentence' }
-    const changed = await client.post('/v1/me/password', { token, body })
+    const changed = await timed(client.post('/v1/me/password', { token, body }))
     expect(changed.status, changed.text).to.equal(200)
+    expect(slowestMs, 'milliseconds until the slowest answer').to.be.below(answerMs)
     return {
       unknownEmail,
+      slowestMs,
       waiting: [
         { ...forgetful, subject: /^Reset your password/ },
         { ...careful, subject: /password .*changed/i },
@@ -79,14 +91,17 @@ describe('a mail server in trouble', function () {
   }
 
   /** The mails that have come of those that waited, once all are settled; nobody sends a settled mail again. */
-  async function copiesOf({ waiting, unknownEmail }: Mailed) {
+  async function copiesOf(row: string, { waiting, unknownEmail, slowestMs }: Mailed) {
     const before = (subject: RegExp) => (subject.source.startsWith('^Confirm') ? 0 : 1)
-    for (const { id, subject } of waiting) await sent(id, before(subject) + 1)
+    const waitedMs = await msOf(async () => {
+      for (const { id, subject } of waiting) await sent(id, before(subject) + 1)
+    })
+    note(row, `the slowest answer after ${slowestMs} ms; all mails sent ${waitedMs} ms after the end of it`)
     expect(smtp.mailsTo(unknownEmail)).to.deep.equal([])
     return waiting.map(({ email, subject }) => smtp.mailsTo(email).filter((mail) => subject.test(mail.subject)))
   }
 
-  it('that is down delays mails and nothing else, and each comes once when it is back', async () => {
+  it('F30 that is down delays mails and nothing else, and each comes once when it is back', async () => {
     const people: [Someone, Someone] = [await anOldHand(), await anOldHand()]
     await smtp.close()
     const mailed = await goOn(people)
@@ -94,12 +109,15 @@ describe('a mail server in trouble', function () {
 
     await smtp.listen()
 
-    for (const copies of await copiesOf(mailed)) expect(copies).to.have.length(1)
+    for (const copies of await copiesOf('F30 mail server down', mailed)) expect(copies).to.have.length(1)
     await mailSays('ok')
   })
 
-  for (const behaviour of ['slow', 'silent'] as const)
-    it(`that is ${behaviour} to greet keeps no request waiting, and each mail comes once`, async () => {
+  for (const [row, behaviour] of [
+    ['F31', 'slow'],
+    ['F32', 'silent'],
+  ] as const)
+    it(`${row} that is ${behaviour} to greet keeps no request waiting, and each mail comes once`, async () => {
       const people: [Someone, Someone] = [await anOldHand(), await anOldHand()]
       smtp.behave(behaviour)
       const first = await aPerson(client)
@@ -113,13 +131,14 @@ describe('a mail server in trouble', function () {
       expect(smtp.mailsTo(first.email)).to.deep.equal([])
       await mailSays('degraded')
       smtp.behave('well')
-      for (const copies of await copiesOf(mailed)) expect(copies).to.have.length(1)
+      for (const copies of await copiesOf(`${row} mail server ${behaviour} to greet`, mailed))
+        expect(copies).to.have.length(1)
       await sent(first.id, 1)
       expect(smtp.mailsTo(first.email)).to.have.length(1)
       await mailSays('ok')
     })
 
-  it('that takes a mail and never says so keeps no request waiting, and each mail comes', async () => {
+  it('F35 that takes a mail and never says so keeps no request waiting, and each mail comes', async () => {
     const people: [Someone, Someone] = [await anOldHand(), await anOldHand()]
     smtp.behave('mute')
     const first = await aPerson(client)
@@ -132,7 +151,10 @@ describe('a mail server in trouble', function () {
     expect(now.total - now.open, 'connections that have ended').to.equal(total - open)
     await mailSays('degraded')
     smtp.behave('well')
-    const all = [...(await copiesOf(mailed)), smtp.mailsTo(first.email)]
+    const all = [
+      ...(await copiesOf('F35 mail server that takes a mail and says nothing', mailed)),
+      smtp.mailsTo(first.email),
+    ]
     for (const copies of all) {
       expect(copies.length).to.be.at.least(1)
       expect(new Set(copies.map(({ messageId }) => messageId)).size).to.equal(1)
@@ -142,7 +164,7 @@ describe('a mail server in trouble', function () {
     await mailSays('ok')
   })
 
-  it('that hangs up after a mail is told of it again, under the same Message-ID', async () => {
+  it('F35 that hangs up after a mail is told of it again, under the same Message-ID', async () => {
     const people: [Someone, Someone] = [await anOldHand(), await anOldHand()]
     smtp.behave('cut')
     const mailed = await goOn(people)
@@ -151,7 +173,7 @@ describe('a mail server in trouble', function () {
 
     smtp.behave('well')
 
-    const all = await copiesOf(mailed)
+    const all = await copiesOf('F35 mail server that hangs up after a mail', mailed)
     expect(all[0]!.length, 'copies of the first').to.be.at.least(2)
     for (const copies of all) {
       expect(copies.length).to.be.at.least(1)
@@ -160,7 +182,7 @@ describe('a mail server in trouble', function () {
     await mailSays('ok')
   })
 
-  it('that says "later" is asked later, and each mail comes once', async () => {
+  it('F34 that says "later" is asked later, and each mail comes once', async () => {
     const people: [Someone, Someone] = [await anOldHand(), await anOldHand()]
     smtp.behave('451')
     const mailed = await goOn(people)
@@ -170,10 +192,10 @@ describe('a mail server in trouble', function () {
 
     smtp.behave('well')
 
-    for (const copies of await copiesOf(mailed)) expect(copies).to.have.length(1)
+    for (const copies of await copiesOf('F34 mail server that says later', mailed)) expect(copies).to.have.length(1)
   })
 
-  it('that refuses a mail for good is not asked again, until an operator tries once more', async () => {
+  it('F33 that refuses a mail for good is not asked again, until an operator tries once more', async () => {
     const people: [Someone, Someone] = [await anOldHand(), await anOldHand()]
     smtp.behave('550')
     const mailed = await goOn(people)
@@ -193,10 +215,10 @@ describe('a mail server in trouble', function () {
     const retries = await Promise.all(failed.map(({ id }) => latchkey(['mail', 'retry', id], env)))
 
     expect(retries.map(({ code }) => code)).to.deep.equal([0, 0, 0])
-    for (const copies of await copiesOf(mailed)) expect(copies).to.have.length(1)
+    for (const copies of await copiesOf('F33 mail server that refuses', mailed)) expect(copies).to.have.length(1)
   })
 
-  it('gets three connections at most, whatever waits', async () => {
+  it('F32 gets three connections at most, whatever waits', async () => {
     await anOldHand()
     await eventually(() => expect(smtp.connections().open).to.equal(0))
     smtp.behave('silent')

@@ -38,7 +38,7 @@ describe('the continuity of a Redis', function () {
     redis.disconnect()
   })
 
-  const untilItHolds = () => eventually(async () => expect(continuity.holds()).to.equal(true))
+  const untilItHolds = () => eventually(async () => expect(continuity.isWhole()).to.equal(true))
 
   it('holds when it was told once, and not before', async () => {
     let finish: (() => void) | undefined
@@ -47,14 +47,14 @@ describe('the continuity of a Redis', function () {
         finish = () => resolve(0)
       })
     await eventually(() => expect(finish).to.not.equal(undefined))
-    expect(continuity.holds()).to.equal(false)
-    expect(await refusalOf(continuity.established())).to.include({ code: 'unavailable' })
-    expect(continuity.holds()).to.equal(false)
+    expect(continuity.isWhole()).to.equal(false)
+    expect(await refusalOf(continuity.established('any'))).to.include({ code: 'unavailable' })
+    expect(continuity.isWhole()).to.equal(false)
 
     finish!()
 
-    await continuity.established()
-    expect(continuity.holds()).to.equal(true)
+    await continuity.established('any')
+    expect(continuity.isWhole()).to.equal(true)
     expect(logged).to.include('redis.replayed')
   })
 
@@ -65,7 +65,7 @@ describe('the continuity of a Redis', function () {
     await server.operator().call('CLIENT', 'KILL', 'TYPE', 'normal')
     await broken
 
-    expect(continuity.holds()).to.equal(false)
+    expect(continuity.isWhole()).to.equal(false)
     await untilItHolds()
     expect(restored).to.equal(1)
   })
@@ -75,10 +75,10 @@ describe('the continuity of a Redis', function () {
     expect(followedUp).to.equal(0)
 
     await server.kill()
-    await eventually(async () => expect(continuity.holds()).to.equal(false))
+    await eventually(async () => expect(continuity.isWhole()).to.equal(false))
     let heldWhenTold = true
     restore = async () => {
-      heldWhenTold = continuity.holds()
+      heldWhenTold = continuity.isWhole()
       return ++restored
     }
     await server.start()
@@ -94,8 +94,8 @@ describe('the continuity of a Redis', function () {
     const operator = server.operator()
 
     await operator.replicaof('127.0.0.1', 1)
-    await eventually(async () => expect(continuity.holds()).to.equal(false))
-    expect(await refusalOf(continuity.established())).to.include({ code: 'unavailable' })
+    await eventually(async () => expect(continuity.isWhole()).to.equal(false))
+    expect(await refusalOf(continuity.established('any'))).to.include({ code: 'unavailable' })
     expect(restored).to.equal(1)
     await operator.replicaof('NO', 'ONE')
 
@@ -131,7 +131,7 @@ describe('the continuity of a Redis', function () {
 
     let heldMeanwhile = false
     await eventually(async () => {
-      heldMeanwhile ||= continuity.holds()
+      heldMeanwhile ||= continuity.isWhole()
       expect(begun).to.have.length(2)
     })
     expect(heldMeanwhile).to.equal(false)

@@ -1,24 +1,34 @@
-/** Tells the commands of one connection apart: gets what was sent, piece by piece, and gives what is whole. */
-export type Framing = () => (piece: Buffer) => Buffer[]
+export interface Framing {
+  /** Tells the commands of one connection apart: gets what was sent, piece by piece, and gives what is whole. */
+  open: () => (piece: Buffer) => Buffer[]
+  /** Whether a command is one of those that count, because somebody has asked for something. */
+  counts: (command: Buffer) => boolean
+}
 
 /** RESP, as a client sends it: each command is an array of bulk strings. */
-export const redisFraming: Framing = () => framed(endOfRedisCommand)
+export const redisFraming: Framing = {
+  open: () => framed(endOfRedisCommand),
+  counts: (command) => !isHousekeeping(command),
+}
 
 /**
  * What a client sends to PostgreSQL; what it wants answered together is one command, from Parse to Sync. The first
  * message of a connection has no type.
  */
-export const postgresFraming: Framing = () => {
-  let isFirst = true
-  return framed((buffered) => {
-    const end = isFirst ? endOfMessage(buffered, 0) : endOfStatement(buffered)
-    if (end !== null) isFirst = false
-    return end
-  })
+export const postgresFraming: Framing = {
+  open() {
+    let isFirst = true
+    return framed((buffered) => {
+      const end = isFirst ? endOfMessage(buffered, 0) : endOfStatement(buffered)
+      if (end !== null) isFirst = false
+      return end
+    })
+  },
+  counts: () => true,
 }
 
-/** Commands of Redis that the client sends to set a connection up, and not for anybody. */
-export function isHandshake(command: Buffer): boolean {
+/** Commands to Redis that set a connection up or ask which server that is, and are not sent for anybody. */
+export function isHousekeeping(command: Buffer): boolean {
   return /^\*\d+\r\n\$\d+\r\n(?:hello|info|auth|select|client)\r\n/i.test(command.toString('latin1', 0, 40))
 }
 

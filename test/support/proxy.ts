@@ -17,7 +17,7 @@ type Fault =
   | { kind: 'lose-replies' }
   /** Another command goes to the store in the place of each. */
   | { kind: 'replace'; by: (command: Buffer) => Buffer }
-  /** The one command that comes at this place from now on, counted from 1 over all connections, meets a mishap. */
+  /** The command that comes at this place from now on, counted from 1 over all connections, meets a mishap. */
   | { kind: 'mishap'; at: number; is: Mishap }
 
 /**
@@ -39,7 +39,7 @@ export interface Proxy {
   retarget: (to: Address) => void
   /** How many connections stand. */
   connections: () => number
-  /** How many commands have come since the last fault began; only where the proxy knows the framing. */
+  /** How many commands that count have come since the last fault began; only where the proxy knows the framing. */
   commands: () => number
   close: () => Promise<void>
 }
@@ -73,11 +73,12 @@ export async function startProxy(to: Address, framing?: Framing): Promise<Proxy>
       socket.on('error', over)
       socket.on('close', over)
     }
-    const framed = framing?.()
+    const framed = framing?.open()
     client.on('data', (sent) => {
       for (const command of framed ? framed(sent) : [sent]) {
-        count += 1
-        if (fault.kind === 'mishap' && count === fault.at) {
+        const isCounted = framing?.counts(command) ?? false
+        if (isCounted) count += 1
+        if (isCounted && fault.kind === 'mishap' && count === fault.at) {
           doomed = fault.is
           if (doomed === 'lost') {
             over()

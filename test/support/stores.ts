@@ -87,10 +87,10 @@ export function connectRedis(url: string): AnyRedis {
   return form === 'cluster' ? new Cluster(addresses) : new Redis({ sentinels: addresses, name: name! })
 }
 
-async function serversOf(redis: AnyRedis, role: NodeRole = 'all'): Promise<Redis[]> {
-  if (!(redis instanceof Cluster)) return [redis]
-  if (redis.status !== 'ready') await once(redis, 'ready')
-  return redis.nodes(role)
+async function serversOf(of: AnyRedis, role: NodeRole = 'all'): Promise<Redis[]> {
+  if (!(of instanceof Cluster)) return [of]
+  if (of.status !== 'ready') await once(of, 'ready')
+  return of.nodes(role)
 }
 
 /** All keys that match a pattern, on whichever server of a Cluster they are. */
