@@ -90,7 +90,8 @@ export async function startSentinel(options: TopologyOptions): Promise<SentinelS
         `sentinel myid ${id}`,
         `sentinel monitor ${primaryName} 127.0.0.1 ${primaryPort} 2`,
         `sentinel down-after-milliseconds ${primaryName} ${downAfterMs}`,
-        `sentinel failover-timeout ${primaryName} ${6 * downAfterMs}`,
+        // They wait for twice as long before they try another failover.
+        `sentinel failover-timeout ${primaryName} ${3 * downAfterMs}`,
         `sentinel parallel-syncs ${primaryName} 2`,
         ...(operator
           ? [

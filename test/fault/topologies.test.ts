@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { RedisNode } from '../../dev/stores.ts'
 import { digest } from '../../src/platform/digest.ts'
+import { asRedisUser, deniedTo, redisUser, userWords } from '../support/acl.ts'
 import { firstAdmin } from '../support/admins.ts'
 import { startBusyClients, type BusyClients, type HeldSession, type Introspect } from '../support/busy-clients.ts'
 import { expectProblem, type Answer, type ApiClient, type Tokens } from '../support/client.ts'
@@ -46,11 +47,13 @@ for (const form of ['sentinel', 'cluster'] as const)
     let admin: Someone
     before(async () => {
       ;[topology, smtp, database] = await Promise.all([
-        form === 'sentinel' ? ownSentinel() : ownCluster(),
+        (form === 'sentinel' ? ownSentinel : ownCluster)({
+          args: ['--user', ...userWords(keyPrefix, form === 'cluster')],
+        }),
         startSmtp(),
         ownDatabase(),
       ])
-      env = { ...smtp.env, DATABASE_URL: database.url, REDIS_URL: topology.url }
+      env = { ...smtp.env, DATABASE_URL: database.url, REDIS_URL: asRedisUser(topology.url) }
       one = await startService(env, { clock: realTime })
       await one.migrated
       two = await startService(env, { clock: realTime })
@@ -62,7 +65,14 @@ for (const form of ['sentinel', 'cluster'] as const)
       })
     })
     beforeEach(() => untilItWorks(one, two))
-    afterEach(() => topology.heal())
+    afterEach(async () => {
+      await topology.heal()
+      for (const node of topology.nodes)
+        expect(
+          await deniedTo(redisUser.username, topology.operator(node)),
+          'beyond the documented rights',
+        ).to.deep.equal([])
+    })
     after(async () => {
       await Promise.all([one.close(), two.close()])
       await Promise.all([topology.discard(), smtp.stop(), database.drop()])

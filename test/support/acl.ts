@@ -1,4 +1,5 @@
 import fs from 'node:fs'
+import type { Redis } from 'ioredis'
 
 const operating = new URL('../../docs/operating.md', import.meta.url)
 
@@ -29,4 +30,13 @@ export function userWords(prefix: string, isCluster: boolean): string[] {
 /** A URL of Redis as the service has it who is a user there. */
 export function asRedisUser(url: string, { username, password } = redisUser): string {
   return url.replace('://', `://${encodeURIComponent(username)}:${encodeURIComponent(password)}@`)
+}
+
+/** What a user wanted to do and must not, on one server. Redis 7.2 would be told the name of the client library. */
+export async function deniedTo(username: string, operator: Redis): Promise<unknown[]> {
+  const entries = (await operator.call('ACL', 'LOG', 100)) as unknown[][]
+  return entries
+    .map((flat) => Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1]]] : []))))
+    .filter((entry) => entry['username'] === username && entry['object'] !== 'client|setinfo')
+    .filter(({ reason }) => reason !== 'auth')
 }
