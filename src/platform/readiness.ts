@@ -19,6 +19,14 @@ export interface Checks {
 
 export type Readiness = () => Promise<Checks>
 
+/** Whether a request would come to anything. */
+export function isReady(
+  checks: Checks,
+): checks is Checks & { redis: 'ok' | 'evicts'; postgres: 'ok'; migrations: 'ok' } {
+  const { redis, postgres, migrations } = checks
+  return (redis === 'ok' || redis === 'evicts') && postgres === 'ok' && migrations === 'ok'
+}
+
 const keptMs = 1000
 
 /** Never written: a SET that may only replace a value finds none. But Redis refuses it when it takes no writes. */
