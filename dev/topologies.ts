@@ -61,6 +61,13 @@ const clusterNodeTimeoutMs = 1500
 const startTimeoutMs = 30_000
 const slots = 16_384
 
+/** Starts one server alone, on a port. */
+export async function startSingle(options: TopologyOptions): Promise<{ url: string; nodes: [RedisNode] }> {
+  const [port] = (await freePorts(1)) as [number]
+  const node = await startNode(options, 'node-1', port, [])
+  return { url: `${options.tls ? 'rediss' : 'redis'}://127.0.0.1:${port}`, nodes: [node] }
+}
+
 /** Starts one primary, two replicas, and three sentinels that agree by two, and waits until they know each other. */
 export async function startSentinel(options: TopologyOptions): Promise<SentinelSet> {
   const { operator, signal } = options
@@ -88,7 +95,7 @@ export async function startSentinel(options: TopologyOptions): Promise<SentinelS
         ...(operator
           ? [
               `sentinel auth-user ${primaryName} ${operator.username}`,
-              `sentinel auth-pass ${primaryName} ${operator.password}`,
+              `sentinel auth-pass ${primaryName} "${operator.password}"`,
             ]
           : []),
         // What they would find out within some seconds by themselves.
@@ -111,7 +118,8 @@ export async function startSentinel(options: TopologyOptions): Promise<SentinelS
 export async function startCluster(options: TopologyOptions): Promise<RedisCluster> {
   const { operator, signal } = options
   const login = operator ? ['--masteruser', operator.username, '--masterauth', operator.password] : []
-  const clustered = ['--cluster-enabled', 'yes', '--cluster-node-timeout', String(clusterNodeTimeoutMs)]
+  const timeout = ['--cluster-node-timeout', String(clusterNodeTimeoutMs)]
+  const clustered = ['--cluster-enabled', 'yes', '--cluster-require-full-coverage', 'no', ...timeout]
   const ports = await freePorts(6)
   const nodes = await Promise.all(
     ports.map((port, i) => startNode(options, `node-${i + 1}`, port, [...login, ...inHaste, ...clustered])),

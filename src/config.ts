@@ -106,6 +106,12 @@ const serviceVariables = {
     meaning:
       'Port of the internal listener, with `/metrics` and `/health`; 0 takes a free one; without it there is none.',
   },
+  WEB_CONCURRENCY: {
+    schema: whole(1, 64),
+    initial: '1',
+    meaning:
+      'How many processes serve behind the port, one for each core that there is for it; `npm start` has always one.',
+  },
   KEY_PREFIX: {
     schema: z
       .string()
@@ -145,7 +151,8 @@ const serviceVariables = {
   HASHES_AT_ONCE: {
     schema: whole(1, 64).or(z.literal('')),
     initial: '',
-    meaning: 'How many passwords one process hashes at once; when it is not set, one less than the cores, from 1 to 3.',
+    meaning:
+      'How many passwords one process hashes at once; when it is not set, its share of one less than the cores, from 1 to 3.',
   },
   HASHES_WAITING_MAX: {
     schema: whole(0, 10_000),
@@ -203,6 +210,8 @@ export interface Config {
   port: number
   /** Where metrics and health are served; null: nowhere. */
   ops: { host: string; port: number } | null
+  /** How many processes serve behind the port. */
+  processes: number
   trustedProxies: string[]
   registration: 'open' | 'closed'
   requireVerifiedEmail: boolean
@@ -259,6 +268,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     host: read.HOST,
     port: read.PORT,
     ops: read.OPS_PORT === '' ? null : { host: read.OPS_HOST, port: read.OPS_PORT },
+    processes: read.WEB_CONCURRENCY,
     trustedProxies: read.TRUSTED_PROXIES,
     registration: read.REGISTRATION,
     requireVerifiedEmail: read.REQUIRE_VERIFIED_EMAIL,
@@ -269,7 +279,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       parallelism: read.ARGON2_PARALLELISM,
     },
     hashing: {
-      atOnce: read.HASHES_AT_ONCE || Math.max(1, Math.min(3, availableParallelism() - 1)),
+      atOnce:
+        read.HASHES_AT_ONCE ||
+        Math.max(1, Math.min(3, Math.floor((availableParallelism() - 1) / read.WEB_CONCURRENCY))),
       waitingMax: read.HASHES_WAITING_MAX,
     },
     settings: Object.fromEntries(settingNames.map((name) => [name, read[settingVariable(name)]!])) as Settings,

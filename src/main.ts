@@ -1,5 +1,5 @@
 import { ConfigError, readConfig } from './config.ts'
-import { serveUntilSignal } from './serve.ts'
+import { serveUntilSignal } from './workers.ts'
 
 try {
   await serveUntilSignal(readConfig(process.env))

@@ -135,7 +135,7 @@ export function createSignIn({
       throw new AppError('email-unverified')
     }
     const signedIn = await open(person, asked)
-    await noteLogin(signedIn)
+    await orTakeBack(signedIn.session, () => noteLogin(signedIn))
     if (passwords.isOutdated(person.passwordHash)) await renewHash(person, asked.password)
     log('login.succeeded', { user_id: person.id, session_id: signedIn.session.id })
     return signedIn
@@ -204,25 +204,33 @@ export function createSignIn({
       client,
       deviceName: canonicalLabel(deviceName ?? ''),
     })
-    const takeBack = () => sessions.end(person.id, [session.id], 'revoked')
-    try {
+    const now = await orTakeBack(session, async () => {
       const evicted = removed.filter(({ reason }) => reason === consequences.cap.reason)
       const rows = evicted.map(({ sessionId, reason }) => ({ sessionId, userId: person.id, reason, actorId: null }))
       if (rows.length > 0) await users.alongside((trx) => recordEndings(trx, rows, theService))
       for (const { sessionId, reason } of evicted)
         log('session.ended', { user_id: person.id, session_id: sessionId, reason })
-      const now = await users.findById(person.id)
-      if (isAsRead(now, person)) {
-        if (now.updatedAt > before.updatedAt) await sessions.putCard(now.id, cardOf(now))
-        return { person: now, session, pair }
-      }
-    } catch (error) {
-      await Promise.allSettled([takeBack()])
-      throw error
-    }
-    await takeBack()
+      const found = await users.findById(person.id)
+      const isStill = isAsRead(found, person)
+      if (isStill && found.updatedAt > before.updatedAt) await sessions.putCard(found.id, cardOf(found))
+      return isStill ? found : null
+    })
+    if (now) return { person: now, session, pair }
+    await takeBack(session)
     throw await refusal(person, 'epoch-moved', client)
   }
+
+  /** Does what belongs to the opening of a session; when it fails nobody gets the tokens, and the session goes again. */
+  async function orTakeBack<T>(session: Session, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      await Promise.allSettled([takeBack(session)])
+      throw error
+    }
+  }
+
+  const takeBack = ({ userId, id }: Session) => sessions.end(userId, [id], 'revoked')
 
   async function refusal(person: Person | null, reason: LoginFailure, client: Client): Promise<AppError> {
     await noteFailure(person, person ? reason : 'unknown-account', client)

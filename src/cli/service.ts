@@ -12,7 +12,7 @@ export function addServiceCommands(program: Command, { config, run, withServices
     .addHelpText('after', examples(['serve', 'listens on HOST and PORT']))
     .action(() =>
       run(async () => {
-        const { serveUntilSignal } = await import('../serve.ts')
+        const { serveUntilSignal } = await import('../workers.ts')
         await serveUntilSignal(config())
         return 0
       }),

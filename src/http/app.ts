@@ -5,6 +5,7 @@ import { v4 } from 'uuid'
 import { AppError } from '../errors.ts'
 import type { Metrics } from '../metrics/index.ts'
 import type { Log, LogFields } from '../platform/log.ts'
+import type { Readiness } from '../platform/readiness.ts'
 import type { Client } from '../sessions/index.ts'
 import { adminOf, underAudit } from './admin.ts'
 import { checkBearer, checkClient, clientOf, readBody, readParams, readQuery } from './guard.ts'
@@ -16,14 +17,19 @@ import * as service from './routes/service.ts'
 export const urlMaxChars = 8192
 
 interface Around {
-  services: Services
   log: Log
   stopping: () => boolean
 }
 
 /** The HTTP API over the services, as a Koa application. */
-export function createApp(around: Around): Koa {
-  return assemble(around, routes)
+export function createApp({ services, ...around }: Around & { services: Services }): Koa {
+  return assemble(around, (router) => {
+    for (const route of routes) {
+      const methods = route.method === 'any' ? METHODS : [route.method]
+      const answer = route.dialect === 'oauth' ? runInOauth : run
+      router.register(route.path, methods, (ctx) => answer(route, ctx, services))
+    }
+  })
 }
 
 /**
@@ -31,30 +37,27 @@ export function createApp(around: Around): Koa {
  *
  * Metrics tell how many people use a service and what they do there; so they are served where strangers do not get.
  */
-export function createOpsApp({ metrics, ...around }: Around & { metrics: Pick<Metrics, 'text' | 'contentType'> }): Koa {
-  return assemble(around, [service.live, service.ready], (router) =>
+export function createOpsApp({
+  readiness,
+  metrics,
+  ...around
+}: Around & { readiness: Readiness; metrics: Pick<Metrics, 'text' | 'contentType'> }): Koa {
+  return assemble(around, (router) => {
+    router.get(service.live.path, (ctx) => sendReply(ctx, service.sayLive()))
+    router.get(service.ready.path, async (ctx) => sendReply(ctx, await service.sayReady(readiness)))
     router.get('/metrics', async (ctx) => {
       const text = await metrics.text()
       ctx.set('Content-Type', metrics.contentType)
       ctx.body = text
-    }),
-  )
+    })
+  })
 }
 
-function assemble(
-  { services, log, stopping }: Around,
-  declared: readonly Route[],
-  addTo: (router: Router) => void = () => undefined,
-): Koa {
+function assemble({ log, stopping }: Around, addTo: (router: Router) => void): Koa {
   const app = new Koa()
   app.silent = true
   app.use((ctx, next) => answerAll(ctx, next, log, stopping))
   const router = new Router({ strict: true, sensitive: true })
-  for (const route of declared) {
-    const methods = route.method === 'any' ? METHODS : [route.method]
-    const answer = route.dialect === 'oauth' ? runInOauth : run
-    router.register(route.path, methods, (ctx) => answer(route, ctx, services))
-  }
   addTo(router)
   app.use(router.routes())
   app.use(nothingHere)
@@ -123,7 +126,7 @@ async function run(route: Route, ctx: Context, services: Services): Promise<void
     route.auth === 'admin'
       ? await underAudit(route, ctx['params'], adminOf(caller as Bearer), services, answer)
       : await answer()
-  send(ctx, reply.status, reply.body, reply.headers, 'application/json; charset=utf-8')
+  sendReply(ctx, reply)
 }
 
 /** Like {@link run}, for clients that expect the errors of OAuth. */
@@ -152,6 +155,13 @@ async function callerOf(
   const caller = await checkBearer(ctx, client, services)
   if (demandsBearer(route) && 'refusal' in caller) throw caller.refusal
   return caller
+}
+
+function sendReply(
+  ctx: Context,
+  { status, body, headers }: { status: number; body: unknown; headers?: Record<string, string> },
+): void {
+  send(ctx, status, body, headers, 'application/json; charset=utf-8')
 }
 
 function send(

@@ -252,7 +252,7 @@ export const Live = z.strictObject({ status: z.literal('live') })
 export const Ready = z.strictObject({
   status: z.literal('ready'),
   checks: z.strictObject({
-    redis: z.enum(['ok', 'evicts']),
+    redis: z.enum(['ok', 'evicts', 'partial']),
     postgres: z.literal('ok'),
     migrations: z.literal('ok'),
     mail: z.enum(['ok', 'degraded', 'off']),

@@ -1,8 +1,10 @@
-interface Definition {
+export interface Definition {
   type: 'counter' | 'gauge' | 'histogram'
   /** The labels; those with a closed list of values are there from the start, with zero. */
   labels: Readonly<Record<string, readonly string[] | null>>
   help: string
+  /** What several processes that serve as one say together; the sum unless told. `first`: each says it of all of them. */
+  together?: 'first' | 'min'
   /** Upper bounds of a histogram, in seconds. */
   buckets?: readonly number[]
 }
@@ -62,11 +64,13 @@ export const metricDefinitions = {
   latchkey_open_sessions: {
     type: 'gauge',
     labels: {},
+    together: 'first',
     help: 'Sessions that are open, on all instances together: an estimate.',
   },
   latchkey_open_sessions_standard_error: {
     type: 'gauge',
     labels: {},
+    together: 'first',
     help: 'The standard error of `latchkey_open_sessions`; the truth is within two of them 19 times of 20.',
   },
   latchkey_password_hashes_running: { type: 'gauge', labels: {}, help: 'Passwords that are being hashed.' },
@@ -82,16 +86,28 @@ export const metricDefinitions = {
     labels: { outcome: ['sent', 'retried', 'failed', 'dropped'] },
     help: 'Mails by what became of an attempt; those `dropped` were not wanted any more.',
   },
-  latchkey_mails_queued: { type: 'gauge', labels: {}, help: 'Mails that are still to be sent, by any instance.' },
-  latchkey_mails_failed: { type: 'gauge', labels: {}, help: 'Mails that were given up and wait for an operator.' },
+  latchkey_mails_queued: {
+    type: 'gauge',
+    labels: {},
+    together: 'first',
+    help: 'Mails that are still to be sent, by any instance.',
+  },
+  latchkey_mails_failed: {
+    type: 'gauge',
+    labels: {},
+    together: 'first',
+    help: 'Mails that were given up and wait for an operator.',
+  },
   latchkey_mails_oldest_queued_seconds: {
     type: 'gauge',
     labels: {},
+    together: 'first',
     help: 'How long the oldest queued mail has waited; 0 when there is none.',
   },
   latchkey_store_up: {
     type: 'gauge',
     labels: { store: ['redis', 'postgres'] },
+    together: 'min',
     help: 'Whether a store answers and takes writes (1) or not (0).',
   },
   latchkey_redis_command_duration_seconds: {

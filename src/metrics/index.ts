@@ -1,10 +1,12 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, type Aggregator } from 'prom-client'
 import { logEvents, type Log, type LogEvent, type LogFields } from '../platform/log.ts'
 import type { Readiness } from '../platform/readiness.ts'
-import { metricDefinitions, type MetricName } from './definitions.ts'
+import { metricDefinitions, type Definition, type MetricName } from './definitions.ts'
 import { kept } from './kept.ts'
+import { worstOfAll, type Figures } from './tally.ts'
 
 export { metricDefinitions } from './definitions.ts'
+export { createTally, type Figures } from './tally.ts'
 
 /** What is asked when somebody scrapes. */
 export interface Sources {
@@ -36,11 +38,12 @@ const statementKinds: Readonly<Record<string, string>> = {
 export function createMetrics() {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
+  worstOfAll(registry)
   let sources: Sources | undefined
 
   const common = (name: MetricName) => {
-    const { help, labels } = metricDefinitions[name]
-    return { name, help, labelNames: Object.keys(labels), registers: [registry] }
+    const { help, labels, together = 'sum' } = metricDefinitions[name] as Definition
+    return { name, help, labelNames: Object.keys(labels), aggregator: together as Aggregator, registers: [registry] }
   }
   const combinations = (name: MetricName) =>
     Object.entries<readonly string[] | null>(metricDefinitions[name].labels).flatMap(([label, values]) =>
@@ -178,5 +181,8 @@ export function createMetrics() {
 
     /** The text of a scrape. It takes two seconds at most, and costs the stores no more when it comes more often. */
     text: (): Promise<string> => registry.metrics(),
+
+    /** The same as objects, for a process that makes one text of what several say; see {@link createTally}. */
+    figures: (): Promise<Figures> => registry.getMetricsAsJSON(),
   }
 }

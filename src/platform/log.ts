@@ -6,10 +6,18 @@ export const logEvents = {
   'ops.started': { level: 'info', meaning: 'The internal listener, with the metrics, listens.' },
   'service.stopping': { level: 'info', meaning: 'A signal came; requests in flight are finished.' },
   'service.stopped': { level: 'info', meaning: 'All connections are closed.' },
+  'worker.died': {
+    level: 'error',
+    meaning:
+      'One of the processes behind the port ended; `worker` was its pid, `reason` tells how. Another takes its place after `duration_ms`.',
+  },
   'migrations.done': { level: 'info', meaning: 'The database schema is up to date; `count` migrations ran.' },
   'migrations.waiting': { level: 'warn', meaning: 'Migrating did not work yet; it is tried again.' },
-  'redis.ready': { level: 'info', meaning: 'Redis answers.' },
-  'redis.lost': { level: 'error', meaning: 'The connection to Redis broke or could not be made.' },
+  'redis.ready': { level: 'info', meaning: 'Redis answers; `address` is that of one server of a cluster.' },
+  'redis.lost': {
+    level: 'error',
+    meaning: 'The connection to Redis broke or could not be made; `address` is that of one server of a cluster.',
+  },
   'redis.replaying': {
     level: 'warn',
     meaning:
@@ -122,6 +130,7 @@ export interface LogFields {
   duration_ms?: number
   count?: number
   address?: string
+  worker?: number
   error?: string
   stack?: string
 }
@@ -130,11 +139,11 @@ export type Log = (event: LogEvent, fields?: LogFields) => void
 
 export type LogLevel = 'silent' | 'error' | 'warn' | 'info' | 'debug'
 
-/** One JSON line an event, on standard output unless another stream is given. */
+/** One JSON line an event, with the pid of its process, on standard output unless another stream is given. */
 export function createLog(level: LogLevel, destination?: DestinationStream): Log {
   const options = {
     level,
-    base: null,
+    base: { pid: process.pid },
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
   }

@@ -6,9 +6,10 @@ import { fromRedis, isCluster, primariesOf, type Cluster, type Redis } from './r
 export interface Checks {
   /**
    * `evicts`: it answers, but when it is full it would throw sessions away instead of refusing writes. `replaying`: it may
-   * have forgotten endings, and is told of them; until then no token is good.
+   * have forgotten endings, and is told of them; until then no token is good. `partial`: a part of a cluster has nobody, and
+   * those who need something of it are told 503; to take an instance from the others would help nobody.
    */
-  redis: 'ok' | 'evicts' | 'replaying' | 'unavailable'
+  redis: 'ok' | 'evicts' | 'partial' | 'replaying' | 'unavailable'
   /** A server that takes no writes counts as unavailable, here and above. */
   postgres: 'ok' | 'unavailable'
   migrations: 'ok' | 'pending'
@@ -17,6 +18,14 @@ export interface Checks {
 }
 
 export type Readiness = () => Promise<Checks>
+
+/** Whether a request would come to anything. */
+export function isReady(
+  checks: Checks,
+): checks is Checks & { redis: 'ok' | 'evicts'; postgres: 'ok'; migrations: 'ok' } {
+  const { redis, postgres, migrations } = checks
+  return (redis === 'ok' || redis === 'evicts') && postgres === 'ok' && migrations === 'ok'
+}
 
 const keptMs = 1000
 
@@ -49,14 +58,13 @@ export function createReadiness({
 
   async function askRedis(): Promise<Checks['redis']> {
     try {
-      const [memories, isWhole] = await fromRedis(
+      if (isCluster(redis) && (await fromRedis(isPartial(redis)))) return 'partial'
+      const [memories] = await fromRedis(
         Promise.all([
           Promise.all(primariesOf(redis).map((node) => node.info('memory'))),
-          !isCluster(redis) || servesAllSlots(redis),
           redis.set(keyPrefix + probeKey, '', 'PX', keptMs, 'XX'),
         ]),
       )
-      if (!isWhole) return 'unavailable'
       if (!continuity.isWhole()) return 'replaying'
       const policies = memories.map((memory) => /^maxmemory_policy:(\S+)/m.exec(memory)?.[1])
       const policy = policies.find((name) => name !== undefined && name !== 'noeviction')
@@ -98,8 +106,9 @@ export function createReadiness({
   }
 }
 
-/** Whether a cluster has somebody for each of its 16,384 slots: without, some people can log in and others cannot. */
-async function servesAllSlots(cluster: Cluster): Promise<boolean> {
-  const info = await cluster.cluster('INFO')
-  return /^cluster_slots_ok:16384\b/m.test(info)
+/** Whether a cluster works although it has not somebody for each of its 16,384 slots. */
+async function isPartial(cluster: Cluster): Promise<boolean> {
+  const anyone = primariesOf(cluster).find(({ status }) => status === 'ready')
+  const info = (await anyone?.cluster('INFO')) ?? ''
+  return /^cluster_state:ok\b/m.test(info) && !/^cluster_slots_ok:16384\b/m.test(info)
 }

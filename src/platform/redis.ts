@@ -75,6 +75,7 @@ export function openRedis({
     if (!lost) log('redis.lost', { ...(cause !== undefined && { error: cause }) })
     lost = true
   })
+  if (isCluster(redis)) tellOfParts(redis, log)
   return redis
 
   function connect(to: RedisPlace): Redis {
@@ -155,6 +156,27 @@ export function primaryOf(redis: Redis, key: string): Node | undefined {
 export function onNode(redis: Redis, met: (node: Node) => void): void {
   if (isCluster(redis)) redis.on('+node', met)
   else met(redis)
+}
+
+/** Logs once when a server of a cluster is lost, and when it is there again; it is tried for each command that needs it. */
+function tellOfParts(cluster: Cluster, log: Log): void {
+  const lost = new Set<string>()
+  onNode(cluster, (node) => {
+    const address = `${node.options.host}:${node.options.port}`
+    let cause: string | undefined
+    node.on('error', (error: Error) => {
+      cause = causeOf(error)
+    })
+    node.on('end', () => {
+      if (cluster.status === 'ready' && !lost.has(address)) {
+        lost.add(address)
+        log('redis.lost', { address, ...(cause !== undefined && { error: cause }) })
+      }
+    })
+    node.on('ready', () => {
+      if (lost.delete(address)) log('redis.ready', { address })
+    })
+  })
 }
 
 /** Bounds the wait for an answer of a cluster as a whole; each redirection and each server would have its own time. */

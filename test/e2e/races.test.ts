@@ -30,7 +30,7 @@ describe('at one instant, over two instances', () => {
   }
 
   for (const count of [16, 1000])
-    it(`${count} refreshes of one token leave one chain`, async function () {
+    it(`F55 ${count} refreshes of one token leave one chain`, async function () {
       this.timeout(60_000)
       const someone = await aPerson(one.client)
       const { tokens } = someone
@@ -46,6 +46,9 @@ describe('at one instant, over two instances', () => {
       expect((await two.client.me(pair.access_token)).status).to.equal(200)
       expect((await two.client.refresh(pair.refresh_token)).status).to.equal(200)
       expect(await openSessionsOf(someone)).to.deep.equal([tokens.session.id])
+      expect((await one.client.logout(pair.access_token)).status).to.equal(204)
+      expect((await two.client.refresh(pair.refresh_token)).status).to.equal(401)
+      expect(await openSessionsOf(someone)).to.deep.equal([])
     })
 
   it('refreshes without a grace window leave at most one live pair, and reuse ends it', async () => {
@@ -116,7 +119,7 @@ describe('at one instant, over two instances', () => {
     }
   })
 
-  it('logins around a logout-all leave only sessions that are in the list, and a second one ends them', async function () {
+  it('F58 logins around a logout-all leave only sessions that are in the list, and a second one ends them', async function () {
     this.timeout(60_000)
     for (let round = 0; round < 10; round++) {
       const someone = await aPerson(one.client)
@@ -144,7 +147,7 @@ describe('at one instant, over two instances', () => {
     }
   })
 
-  it('100 registrations of one address in different spellings make one account', async function () {
+  it('F57 100 registrations of one address in different spellings make one account', async function () {
     this.timeout(60_000)
     const email = uniqueEmail()
     const spellings = [email, email.toUpperCase(), email.replace('example.com', 'EXAMPLE.Com')]

@@ -142,7 +142,7 @@ describe('passwords and addresses', function () {
       expect(await logInStatus(someone, password)).to.equal(200)
     })
 
-    it('is replaced once when 200 use one link at one instant', async () => {
+    it('F56 is replaced once when 200 use one link at one instant', async () => {
       const someone = await aPerson(client)
       const token = await aResetToken(someone)
 
@@ -161,7 +161,7 @@ describe('passwords and addresses', function () {
       expect(await logInStatus(someone, password)).to.equal(401)
     })
 
-    it('leaves no session of a login with the old password that runs meanwhile', async () => {
+    it('F59 leaves no session of a login with the old password that runs meanwhile', async () => {
       for (let round = 0; round < 8; round++) {
         const someone = await aPerson(client)
         const token = await aResetToken(someone)
@@ -243,7 +243,7 @@ describe('passwords and addresses', function () {
       expect(await logInStatus(someone, password)).to.equal(200)
     })
 
-    it('of two that name the same current password succeeds once', async () => {
+    it('F60 of two that name the same current password succeeds once', async () => {
       for (let round = 0; round < 5; round++) {
         const someone = await aPerson(client)
         const sessions = [someone.tokens, await aSession(client, someone)]

@@ -15,7 +15,7 @@ describe('a storm of logins', function () {
   })
   after(() => service.close())
 
-  it('is let in as far as there is room, turned away beyond, and passes token checks by', async () => {
+  it('F54 is let in as far as there is room, turned away beyond, and passes token checks by', async () => {
     const { client } = service
     const someone = await aPerson(client)
     const finished: string[] = []

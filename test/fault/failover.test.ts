@@ -1,8 +1,9 @@
 import { expect } from 'chai'
 import type { Answer, ApiClient, Tokens } from '../support/client.ts'
+import { movableClock } from '../support/clock.ts'
 import { basicOf } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
-import { choose, expectStatus, msOf, note, recoveryMs, shuffled, untilReadyIs } from '../support/faults.ts'
+import { answerMs, choose, expectStatus, msOf, note, recoveryMs, shuffled, untilReadyIs } from '../support/faults.ts'
 import { readMails } from '../support/mailbox.ts'
 import { ownPostgres, ownRedis, type OwnPostgres, type OwnRedis } from '../support/own-stores.ts'
 import { aPerson, aSession, password, type Someone } from '../support/people.ts'
@@ -14,26 +15,32 @@ import { startSmtp, type SmtpSink } from '../support/smtp.ts'
 
 const another = 'a quite different sentence'
 
+/** A Redis that has what another one has by now, and nothing of what that will be told. */
+async function aReplicaThatIsPromoted(redis: OwnRedis): Promise<OwnRedis> {
+  const replica = await ownRedis()
+  const line = await startProxy(addressOf(redis.url))
+  await replica.operator().replicaof(line.host, line.port)
+  await eventually(async () => {
+    const [mine, its] = await Promise.all([
+      redis.operator().info('replication'),
+      replica.operator().info('replication'),
+    ])
+    expect(its).to.include('master_link_status:up')
+    const [offset] = /(?<=master_repl_offset:)\d+/.exec(mine)!
+    expect(its).to.include(`slave_repl_offset:${offset}`)
+  }, recoveryMs)
+  await replica.operator().replicaof('NO', 'ONE')
+  await line.close()
+  return replica
+}
+
 /** Takes the state of Redis as it is, and gives what puts the service before that state again. */
 type Way = (stage: { redis: OwnRedis; proxy: Proxy; own: (redis: OwnRedis) => void }) => Promise<() => Promise<unknown>>
 
 const ways: Record<string, Way> = {
   async 'whose replica takes over without its last writes'({ redis, proxy, own }) {
-    const replica = await ownRedis()
+    const replica = await aReplicaThatIsPromoted(redis)
     own(replica)
-    const line = await startProxy(addressOf(redis.url))
-    await replica.operator().replicaof(line.host, line.port)
-    await eventually(async () => {
-      const [mine, its] = await Promise.all([
-        redis.operator().info('replication'),
-        replica.operator().info('replication'),
-      ])
-      expect(its).to.include('master_link_status:up')
-      const [offset] = /(?<=master_repl_offset:)\d+/.exec(mine)!
-      expect(its).to.include(`slave_repl_offset:${offset}`)
-    }, recoveryMs)
-    await replica.operator().replicaof('NO', 'ONE')
-    await line.close()
     return async () => {
       proxy.retarget(addressOf(replica.url))
       await redis.kill()
@@ -88,7 +95,11 @@ describe('F12 a Redis', function () {
       const [redis] = redises
       const proxy = await startProxy(addressOf(redis!.url))
       const env = { ...smtp.env, DATABASE_URL: postgres.url, REDIS_URL: urlThrough(proxy, redis!.url) }
-      const services = [await startService(env), await startService(env)]
+      const minutesOff = choose([-5, 0, 5], draw)
+      const services = [
+        await startService(env),
+        await startService(env, { clock: movableClock(Date.now() + minutesOff * 60_000) }),
+      ]
       const instances = services.map(({ client }) => client)
       await Promise.all(instances.map((client) => untilReadyIs(200, client)))
       const anywhere = () => choose(instances, draw)
@@ -229,9 +240,39 @@ describe('F12 a Redis', function () {
         await aSession(at, survivor)
       }
       await expectStatus(anywhere().refresh(survivor.tokens.refresh_token), 200)
-      note(`F12 a Redis ${name}`, `${dead.length} ended sessions refused by 3 instances, all ready after ${readyMs} ms`)
+      note(
+        `F12 a Redis ${name}`,
+        `${dead.length} ended sessions refused by 3 instances (a clock ${minutesOff} min off), all ready after ${readyMs} ms`,
+      )
       await Promise.all(services.map((service) => service.close()))
       await proxy.close()
       await Promise.all(redises.map((one) => one.discard()))
     })
+
+  it('whose old primary one instance still writes to: what ends there is refused by the other soon', async () => {
+    const redis = await ownRedis()
+    const proxies = [await startProxy(addressOf(redis.url)), await startProxy(addressOf(redis.url))] as const
+    const services = await Promise.all(
+      proxies.map((proxy) => startService({ DATABASE_URL: postgres.url, REDIS_URL: urlThrough(proxy, redis.url) })),
+    )
+    const [behind, ahead] = services.map(({ client }) => client) as [ApiClient, ApiClient]
+    await Promise.all([untilReadyIs(200, behind), untilReadyIs(200, ahead)])
+    const people = [await aPerson(behind), await aPerson(behind)] as const
+    const replica = await aReplicaThatIsPromoted(redis)
+    proxies[1].retarget(addressOf(replica.url))
+    for (const { tokens } of people)
+      await eventually(() => expectStatus(ahead.protected(tokens.access_token), 200), recoveryMs)
+
+    await expectStatus(behind.logout(people[0].tokens.access_token), 204)
+    await expectStatus(behind.logoutAll(people[1].tokens.access_token), 200)
+
+    const refusedMs = await msOf(() =>
+      eventually(async () => {
+        for (const { tokens } of people) await expectStatus(ahead.protected(tokens.access_token), 401)
+      }, answerMs),
+    )
+    note('F12 an ending confirmed to the old primary', `refused by the instance at the new one after ${refusedMs} ms`)
+    await Promise.all(services.map((service) => service.close()))
+    await Promise.all([...proxies.map((proxy) => proxy.close()), redis.discard(), replica.discard()])
+  })
 })

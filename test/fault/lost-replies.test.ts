@@ -166,6 +166,10 @@ describe('a reply of a store that is lost', function () {
         ask: (someone) => client.login({ email: someone.email, password }),
         async look(someone, answer) {
           if (answer.status === 200) expect(await works(answer.body as Tokens)).to.equal(true)
+          if (store === 'postgres') {
+            const { items } = (await client.sessions(someone.tokens.access_token)).body as { items: unknown[] }
+            expect(items).to.have.length(answer.status === 200 ? 2 : 1)
+          }
           await expectStatus(client.logoutAll(someone.tokens.access_token), 200)
           expect(await operatorsRedis().exists(keyOf(someone))).to.equal(0)
           if (answer.status === 200) await expectDead([answer.body as Tokens])

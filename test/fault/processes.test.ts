@@ -2,31 +2,24 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Knex } from 'knex'
-import { digest } from '../../src/platform/digest.ts'
 import { createClient, expectProblem, type Answer, type ApiClient, type Tokens } from '../support/client.ts'
 import { addressOfProcess, latchkey, startBundled, type ServiceProcess } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
+import { answerMs, expectStatus, note, recoveryMs, times } from '../support/faults.ts'
 import { connectPostgres } from '../support/own-stores.ts'
 import { aPerson, aSession, password, uniqueEmail, type Someone } from '../support/people.ts'
 import { addressOf, startProxy, urlThrough, type Proxy } from '../support/proxy.ts'
+import { plantResetToken } from '../support/reset-token.ts'
 import { random, seed } from '../support/seed.ts'
 import { cheapHashes, startService } from '../support/service.ts'
 import { databaseUrl, keyPrefix, operatorsRedis, ownDatabase, redisUrl } from '../support/stores.ts'
 import { aim, type Hit, type Shot } from '../support/volley.ts'
 import { openWire, requestOf, type Wire, type WireAnswer } from '../support/wire.ts'
 
-/** What the rules promise: an answer within this time, a service that is well again, and one that has ended. */
-const answerMs = 5000
-const recoveryMs = 15_000
+/** What is promised of a stop. */
 const stopMs = 10_000
 
 const newPassword = 'another sentence that nobody guesses'
-
-async function expectStatus(asked: Promise<Answer>, ...statuses: number[]): Promise<Answer> {
-  const answer = await asked
-  expect(answer.status, answer.text).to.be.oneOf(statuses)
-  return answer
-}
 
 async function statusOf(asked: Promise<Answer>): Promise<number> {
   return (await asked).status
@@ -74,7 +67,6 @@ describe('a process that is killed in the middle of its work', function () {
   const ahead = 3
   const prefix = `${keyPrefix}k:`
   const env = { ...cheapHashes, KEY_PREFIX: prefix, DATABASE_POOL_MAX: '5' }
-  const chance = random('kills')
 
   let database: Awaited<ReturnType<typeof ownDatabase>>
   let knex: Knex
@@ -82,12 +74,16 @@ describe('a process that is killed in the middle of its work', function () {
   let survivor: { url: string; client: ApiClient }
   const waiting: Promise<Victim>[] = []
   let started = 0
-  const figures = { kills: 0, requests: 0, answered: 0 }
+  const figures = { kills: 0, requests: 0, answered: 0, dangling: '' }
 
   interface Victim {
     name: string
     url: string
     running: ServiceProcess
+    /** Between it and its stores. */
+    proxies: Proxy[]
+    /** Is called whenever something goes by, either way. */
+    passing: { by: () => void }
   }
 
   /** Requests that are under way when the kill comes, and what must hold after it, whatever has become of them. */
@@ -107,21 +103,28 @@ describe('a process that is killed in the middle of its work', function () {
   after(async () => {
     await Promise.all(
       waiting.map(async (victim) => {
-        const { running } = await victim
+        const { running, proxies } = await victim
         running.process.kill('SIGKILL')
-        await running.exitCode
+        await Promise.all([running.exitCode, ...proxies.map((proxy) => proxy.close())])
       }),
     )
-    console.log(`    (${JSON.stringify({ seed, ...figures })})`)
+    note(
+      'F40 F41 F42',
+      `${figures.kills} kills, ${figures.requests} requests under way, ${figures.answered} of them answered before; ` +
+        `pointers that lead nowhere: ${figures.dangling}`,
+    )
     await knex.destroy()
   })
 
   async function launch(): Promise<Victim> {
     const name = `victim-${++started}`
-    const url = new URL(database.url)
-    url.searchParams.set('application_name', name)
-    const running = await start({ ...env, DATABASE_URL: url.href })
-    return { name, url: await readyUrl(running), running }
+    const passing = { by: () => {} }
+    const before = (url: string) => startProxy(addressOf(url), undefined, () => passing.by())
+    const [postgres, redis] = await Promise.all([before(database.url), before(redisUrl())])
+    const databaseAt = new URL(urlThrough(postgres, database.url))
+    databaseAt.searchParams.set('application_name', name)
+    const running = await start({ ...env, DATABASE_URL: databaseAt.href, REDIS_URL: urlThrough(redis, redisUrl()) })
+    return { name, url: await readyUrl(running), running, proxies: [postgres, redis], passing }
   }
 
   function nextVictim(): Promise<Victim> {
@@ -130,34 +133,40 @@ describe('a process that is killed in the middle of its work', function () {
   }
 
   /** Waits until nothing that it has sent can take effect any more. */
-  async function whollyGone({ name, running }: Victim): Promise<void> {
+  async function whollyGone({ name, running, proxies }: Victim): Promise<void> {
     await running.exitCode
+    await eventually(() => expect(proxies.map((proxy) => proxy.connections())).to.deep.equal([0, 0]))
     await eventually(async () => {
       const { rows } = await knex.raw('select 1 from pg_stat_activity where application_name = ?', [name])
       expect(rows).to.have.length(0)
     })
+    await Promise.all(proxies.map((proxy) => proxy.close()))
   }
 
-  /** Kills a process in the middle of these acts: after so many answers, and a moment that chance chooses. */
-  async function killDuring(acts: Act[]): Promise<void> {
-    const { url, ...victim } = await nextVictim()
-    const shots = acts.flatMap((act) => act.shots.map((shot) => ({ url, ...shot })))
+  /**
+   * Kills a process in the middle of these acts: when so much has gone between it and the stores as chance has chosen,
+   * so that every step is met as often as the next, however fast this machine is.
+   */
+  async function killDuring(acts: Act[], pieces: number): Promise<void> {
+    const victim = await nextVictim()
+    const shots = acts.flatMap((act) => act.shots.map((shot) => ({ url: victim.url, ...shot })))
     const { fire, hits } = await aim(shots)
-    const answersBefore = Math.floor(chance() * (shots.length + 1))
-    const momentMs = chance() * (answersBefore === 0 ? 20 : 4)
-    let answers = 0
+    let left = pieces
     const isTime = new Promise<void>((resolve) => {
-      if (answersBefore === 0) resolve()
-      for (const hit of hits) hit.then(() => ++answers === answersBefore && resolve()).catch(() => resolve())
+      victim.passing.by = () => {
+        left -= 1
+        if (left > 0) return
+        victim.running.process.kill('SIGKILL')
+        resolve()
+      }
     })
 
     fire()
-    await isTime
-    await delay(momentMs)
+    await Promise.race([isTime, Promise.allSettled(hits)])
     victim.running.process.kill('SIGKILL')
 
     const told = await Promise.all(hits.map((hit) => hit.catch(() => null)))
-    await whollyGone({ url, ...victim })
+    await whollyGone(victim)
     figures.kills += 1
     figures.requests += told.length
     figures.answered += told.filter((hit) => hit !== null).length
@@ -172,17 +181,20 @@ describe('a process that is killed in the middle of its work', function () {
     }
   }
 
-  async function kill(times: number, prepare: () => Promise<Act[]>): Promise<void> {
-    const answeredBefore = { ...figures }
-    let left = times
-    await Promise.all(
-      Array.from({ length: lanes }, async () => {
-        while (left-- > 0) await killDuring(await prepare())
-      }),
-    )
-    const answered = figures.answered - answeredBefore.answered
+  /** Kills so many processes, each at one of so many steps. */
+  async function kill(count: number, steps: number, prepare: (chance: () => number) => Promise<Act[]>): Promise<void> {
+    const before = { ...figures }
+    let next = 0
+    await times(lanes, async () => {
+      for (let i = next++; i < count; i = next++) {
+        const chance = random(`kill ${i} of ${count}`)
+        const pieces = Math.ceil(chance() * steps)
+        await killDuring(await prepare(chance), pieces)
+      }
+    })
+    const answered = figures.answered - before.answered
     expect(answered, 'requests that were answered before a kill').to.be.above(0)
-    expect(figures.requests - answeredBefore.requests - answered, 'requests that a kill has cut').to.be.above(0)
+    expect(figures.requests - before.requests - answered, 'requests that a kill has cut').to.be.above(0)
   }
 
   /** The sessions that the service lists for somebody, and those in their set, which must be the same. */
@@ -318,27 +330,11 @@ describe('a process that is killed in the middle of its work', function () {
     return old === 200 ? password : newPassword
   }
 
-  /** A link as a mail would carry it. */
-  async function aResetToken({ id, email }: Someone): Promise<string> {
-    const token = `${randomUUID()}-${randomUUID()}`.slice(0, 43)
-    const now = new Date()
-    await knex('password_reset_tokens').insert({
-      digest: digest(token),
-      user_id: id,
-      email,
-      mail_id: randomUUID(),
-      queued_at: now,
-      expires_at: new Date(now.getTime() + 600_000),
-      created_at: now,
-    })
-    return token
-  }
-
   /** A reset, and logins with the old password beside it, here and where nobody is killed. */
-  async function resetting(): Promise<Act> {
+  async function resetting(chance: () => number): Promise<Act> {
     const someone = await aPerson(survivor.client)
     const pairs = [someone.tokens, await aSession(survivor.client, someone)]
-    const token = await aResetToken(someone)
+    const token = await plantResetToken(knex, someone)
     const body = { token, new_password: newPassword }
     const login = { path: '/v1/auth/login', body: { email: someone.email, password } }
     const beside = chance() < 0.5
@@ -377,17 +373,17 @@ describe('a process that is killed in the middle of its work', function () {
     }
   }
 
-  it('leaves every client its session, or lets it log in, and holds to what it has acknowledged (F40)', () =>
-    kill(70, async () => [
+  it('F40 leaves every client its session, or lets it log in, and holds to what it has acknowledged', () =>
+    kill(70, 60, async (chance) => [
       await refreshing(),
       ...(chance() < 0.5 ? [await loggingIn(), await loggingOutEverywhere()] : [await loggingOut()]),
     ]))
 
-  it('leaves no address that is taken and lets nobody in (F41)', () =>
-    kill(50, () => Promise.all([registering(), registering()])))
+  it('F41 leaves no address that is taken and lets nobody in', () =>
+    kill(50, 60, () => Promise.all([registering(), registering()])))
 
-  it('leaves exactly one password, and with the new one no session of the old (F42)', () =>
-    kill(80, async () => [await resetting(), ...(chance() < 0.5 ? [await changing()] : [])]))
+  it('F42 leaves exactly one password, and with the new one no session of the old', () =>
+    kill(80, 90, async (chance) => [await resetting(chance), ...(chance() < 0.5 ? [await changing()] : [])]))
 
   it('leaves nothing in the stores that would have to be mended, or would stay for ever', async () => {
     const { out, errors } = await latchkey(['doctor', '--json'], { ...env, DATABASE_URL: database.url })
@@ -397,13 +393,12 @@ describe('a process that is killed in the middle of its work', function () {
       .map((line) => JSON.parse(line) as { check: string; verdict: string; says: string })
     const about = (kind: string) => said.find(({ check }) => check === `sessions ${kind}`)
     for (const kind of ['ended', 'stranded', 'lasting']) expect(about(kind)?.says, `${kind} ${errors}`).to.equal('none')
-    Object.assign(figures, { dangling: about('dangling')?.says })
+    figures.dangling = about('dangling')?.says ?? ''
   })
 })
 
 describe('a process that is told to stop', function () {
   this.timeout(90_000)
-  const chance = random('stops')
   const env = { ...cheapHashes }
 
   /** What one client did until its connection ended, and what it was told. */
@@ -411,7 +406,8 @@ describe('a process that is told to stop', function () {
     tokens: Tokens
     /** Sessions that it has ended, and was told so. */
     ended: Tokens[]
-    answers: number
+    /** The request ids of its answers. */
+    answers: string[]
     midway: number
     unanswered: number
     errors: string[]
@@ -419,12 +415,12 @@ describe('a process that is told to stop', function () {
   }
 
   /** A client that asks one thing after the other on one connection until that is closed. */
-  async function flowing(url: string, someone: Someone, toEnd: Tokens[]): Promise<Flow> {
+  async function flowing(url: string, someone: Someone, toEnd: Tokens[], chance: () => number): Promise<Flow> {
     const wire = await openWire(url)
     const flow: Flow = {
       tokens: someone.tokens,
       ended: [],
-      answers: 0,
+      answers: [],
       midway: 0,
       unanswered: 0,
       errors: [],
@@ -446,7 +442,7 @@ describe('a process that is told to stop', function () {
         if (wire.error() !== null) flow.errors.push(wire.error()!)
         break
       }
-      flow.answers += 1
+      flow.answers.push(answer.headers['x-request-id']!)
       expect(answer.status, answer.text).to.be.oneOf([200, 204])
       if (ending) flow.ended.push(ending)
       else if (which < 0.3) flow.tokens = JSON.parse(answer.text) as Tokens
@@ -457,18 +453,19 @@ describe('a process that is told to stop', function () {
     return flow
   }
 
-  it('breaks no answer off, holds to what it has acknowledged, and lets every client go on (F43)', async () => {
-    const running = await start(env)
+  it('F43 breaks no answer off, holds to what it has acknowledged, and lets every client go on', async () => {
+    const running = await start({ ...env, LOG_LEVEL: 'debug' })
     const url = await readyUrl(running)
     const client = createClient(url)
-    const clients = await Promise.all(
-      Array.from({ length: 24 }, async () => {
-        const someone = await aPerson(client)
-        return { someone, toEnd: await Promise.all(Array.from({ length: 6 }, () => aSession(client, someone))) }
-      }),
-    )
-    const flows = clients.map(({ someone, toEnd }) => flowing(url, someone, toEnd))
-    await delay(200 + chance() * 300)
+    const clients = await times(24, async () => {
+      const someone = await aPerson(client)
+      return { someone, toEnd: await times(6, () => aSession(client, someone)) }
+    })
+    const last = (await client.get('/health/live')).headers.get('x-request-id')
+    await eventually(() => expect(running.output()).to.include(last))
+    const loggedBefore = running.output().length
+    const flows = clients.map(({ someone, toEnd }, i) => flowing(url, someone, toEnd, random(`client ${i}`)))
+    await delay(200 + random('stop')() * 300)
 
     const tookMs = await expectToStop(running)
 
@@ -478,17 +475,31 @@ describe('a process that is told to stop', function () {
     const figures = {
       seed,
       tookMs,
-      answers: sum(({ answers }) => answers),
+      answers: sum(({ answers }) => answers.length),
       ended: ended.length,
       toldToClose: sum(({ wasToldToClose }) => Number(wasToldToClose)),
       unanswered: sum(({ unanswered }) => unanswered),
       errors: done.flatMap(({ errors }) => errors),
     }
-    console.log(`    (${JSON.stringify(figures)})`)
+    note(
+      'F43',
+      `${figures.answers} answers, ${figures.toldToClose} of ${clients.length} clients told that it closes, ` +
+        `${figures.unanswered} requests without an answer, none broken off; ended after ${tookMs} ms`,
+    )
     expect(
       sum(({ midway }) => midway),
       'answers that were broken off',
     ).to.equal(0)
+    const handled = [
+      ...running
+        .output()
+        .slice(loggedBefore)
+        .matchAll(/"request.done","request_id":"([^"]+)"/g),
+    ]
+    expect(
+      handled.map(([, id]) => id!),
+      'requests that were handled, and those whose answers have come',
+    ).to.have.members(done.flatMap(({ answers }) => answers))
     expect(figures.answers).to.be.above(clients.length)
     expect(figures.ended).to.be.above(0)
     expect(figures.toldToClose, 'clients that were told before their connection was closed').to.be.above(0)
@@ -500,7 +511,7 @@ describe('a process that is told to stop', function () {
     for (const { tokens } of done) await expectStatus(next.refresh(tokens.refresh_token), 200)
   })
 
-  it('answers the request that is on its way while it begins to stop, and says that it closes (F43)', async () => {
+  it('F43 answers the request that is on its way while it begins to stop, and says that it closes', async () => {
     const service = await startService()
     const wire = await openWire(service.url)
     await wire.ask(requestOf('GET', '/health/live'))
@@ -516,7 +527,7 @@ describe('a process that is told to stop', function () {
 
   /** Clients of which nothing more comes, in every state that a connection may be in. */
   async function stuckClients(url: string, token: string): Promise<Wire[]> {
-    const wires = await Promise.all(Array.from({ length: 4 }, () => openWire(url)))
+    const wires = await times(4, () => openWire(url))
     const [, head, body, reader] = wires as [Wire, Wire, Wire, Wire]
     head.socket.write('GET /v1/me HTTP/1.1\r\nHost: x\r\nAuth')
     body.socket.write(
@@ -528,7 +539,7 @@ describe('a process that is told to stop', function () {
     return wires
   }
 
-  it('ends in time with clients that are stuck, and with stores that are slow or silent (F43)', async () => {
+  it('F43 ends in time with clients that are stuck, and with stores that are slow or silent', async () => {
     const proxies: Proxy[] = []
     async function stoppedWith(
       fault: { kind: 'delay'; eachWayMs: number } | { kind: 'swallow' } | null,
@@ -544,7 +555,7 @@ describe('a process that is told to stop', function () {
       const someone = await aPerson(createClient(url))
       const stuck = await stuckClients(url, someone.tokens.access_token)
       if (fault) for (const proxy of [redis!, postgres!]) proxy.begin(fault)
-      const asked = await Promise.all(Array.from({ length: 8 }, () => openWire(url)))
+      const asked = await times(8, () => openWire(url))
       await Promise.all(asked.map((wire) => wire.ask(requestOf('GET', '/health/live'))))
       const answers = asked.map((wire, i) =>
         wire.ask(
@@ -567,7 +578,7 @@ describe('a process that is told to stop', function () {
       stoppedWith({ kind: 'delay', eachWayMs: 50 }),
       stoppedWith({ kind: 'swallow' }),
     ])
-    console.log(`    (${JSON.stringify({ tookMs: { stuck, slow, silent } })})`)
+    note('F43', `stuck clients: ended after ${stuck} ms, with slow stores ${slow} ms, with silent ones ${silent} ms`)
     await Promise.all(proxies.map((proxy) => proxy.close()))
   })
 })
@@ -577,7 +588,7 @@ describe('a process that is started without', function () {
 
   const cases = { Redis: ['redis'], PostgreSQL: ['postgres'], 'both stores': ['redis', 'postgres'] } as const
   for (const [name, missing] of Object.entries(cases))
-    it(`${name} is live and not ready, can be stopped, and becomes ready by itself (F44)`, async () => {
+    it(`F44 ${name} is live and not ready, can be stopped, and becomes ready by itself`, async () => {
       const proxies = {
         redis: await startProxy(addressOf(redisUrl())),
         postgres: await startProxy(addressOf(databaseUrl())),
@@ -614,12 +625,12 @@ describe('a process that is started without', function () {
 describe('a restart after SIGKILL', function () {
   this.timeout(60_000)
 
-  it('keeps sessions, and neither what has ended nor what was spent comes back (F45)', async () => {
+  it('F45 keeps sessions, and neither what has ended nor what was spent comes back', async () => {
     const database = await ownDatabase()
     const env = { ...cheapHashes, DATABASE_URL: database.url, SETTING_REFRESH_GRACE_SECONDS: '0' }
     const first = await start(env)
     const client = createClient(await readyUrl(first))
-    const people = await Promise.all(Array.from({ length: 5 }, () => aPerson(client)))
+    const people = await times(5, () => aPerson(client))
     const [staying, out, everywhere, rotated, revoking] = people as [Someone, Someone, Someone, Someone, Someone]
     const others = await Promise.all([aSession(client, everywhere), aSession(client, revoking)])
     const pair = (await expectStatus(client.refresh(rotated.tokens.refresh_token), 200)).body as Tokens

@@ -13,7 +13,7 @@ import { random, seed } from '../support/seed.ts'
 import { startService, type TestService } from '../support/service.ts'
 import { startSmtp, type SmtpSink } from '../support/smtp.ts'
 import { keyPrefix, ownDatabase } from '../support/stores.ts'
-import { ownCluster, ownSentinel, type OwnTopology } from '../support/topologies.ts'
+import { ownCluster, ownSentinel, slotsOf, type OwnTopology } from '../support/topologies.ts'
 
 /** A service that was hit by whatever is well again within this time, without a restart. */
 const recoveryMs = 15_000
@@ -192,8 +192,7 @@ for (const form of ['sentinel', 'cluster'] as const)
       it('answers 503 at most meanwhile, in time, and works again by itself', () => {
         const { diary } = busy
         const outageMs = Math.max(...diary.unavailable) - killedAt
-        const counts = [...diary.counts].toSorted().map(([name, count]) => `${name}: ${count}`)
-        tell(`well again after ${(outageMs / 1000).toFixed(1)} s; ${counts.join(', ')}`)
+        tell(`well again after ${(outageMs / 1000).toFixed(1)} s; ${busy.summary()}`)
         expect(diary.wrongs).to.deep.equal([])
         expect(outageMs).to.be.within(1, recoveryMs)
       })
@@ -291,18 +290,19 @@ for (const form of ['sentinel', 'cluster'] as const)
     /** Asks for what is dead, over and over, through every instance, until it is told to stop; notes what lives. */
     function haunt(dead: { by: string; tokens: Tokens }[], clients: () => ApiClient[]) {
       const alive: string[] = []
-      let stopped = false
+      const stopping = new AbortController()
       let rounds = 0
       const done = (async () => {
-        while (!stopped) {
+        while (!stopping.signal.aborted) {
           for (const client of clients())
             await Promise.all(
-              dead.map(async ({ by, tokens: { access_token: token, refresh_token: refreshToken } }) => {
+              dead.map(async ({ by, tokens: { access_token: token, refresh_token: refreshToken } }, i) => {
                 const answers = await Promise.all([
                   client.protected(token),
                   client.me(token),
                   client.call('GET', '/forward-auth', { token }),
-                  client.refresh(refreshToken),
+                  // Not for all: a refused refresh ends what should not be there, and the next look would find it dead.
+                  ...(i % 2 === 0 ? [client.refresh(refreshToken)] : []),
                 ])
                 const statuses = answers.map(({ status }) => status)
                 const said = await introspectWith(client)(token)
@@ -318,7 +318,7 @@ for (const form of ['sentinel', 'cluster'] as const)
         alive,
         rounds: () => rounds,
         async stop() {
-          stopped = true
+          stopping.abort()
           await done
         },
       }
@@ -333,7 +333,7 @@ for (const form of ['sentinel', 'cluster'] as const)
           const victim = await aPersonAt(primary)
           const resetToken =
             by === 'a reset password' ? await readMails(smtp).aResetToken(one.client, victim.person) : ''
-          return { by, ...victim, resetToken }
+          return Object.assign(victim, { by, resetToken })
         }),
       )
       const spared = await aPersonAt(primary)
@@ -372,7 +372,7 @@ for (const form of ['sentinel', 'cluster'] as const)
       const latecomer = await startService(env, { clock: realTime })
       instances.push(latecomer.client)
       try {
-        for (const client of [...instances]) await eventually(() => aSession(client, spared.person), recoveryMs)
+        for (const client of instances) await eventually(() => aSession(client, spared.person), recoveryMs)
         tell(`logins on every instance after ${((performance.now() - killedAt) / 1000).toFixed(1)} s`)
         const roundsBefore = watch.rounds()
         await eventually(() => expect(watch.rounds()).to.be.greaterThan(roundsBefore + 3), recoveryMs)
@@ -382,7 +382,10 @@ for (const form of ['sentinel', 'cluster'] as const)
       }
 
       expect(watch.alive).to.deep.equal([])
-      for (const { by, tokens } of dead) expect(await statusOf(tokens.access_token), by).to.equal(401)
+      for (const { by, tokens } of dead) {
+        expect(await statusOf(tokens.access_token), by).to.equal(401)
+        expect((await one.client.refresh(tokens.refresh_token)).status, by).to.equal(401)
+      }
       for (const tokens of [spared.mine, spared.other]) expect(await statusOf(tokens.access_token)).to.equal(200)
       expect(await statusOf(unheard.access_token), 'a session that was lost with its primary').to.equal(401)
       const promoted = await topology.primaryOf(sessionsOf(admin.id))
@@ -392,6 +395,41 @@ for (const form of ['sentinel', 'cluster'] as const)
         expect(await topology.operator(promoted).hexists(key, tokens.session.id), by).to.equal(0)
       }
     })
+
+    if (form === 'cluster')
+      it('goes on for the people of its other parts while one part has no primary', async () => {
+        const [lost] = (await topology.primaries()) as [RedisNode]
+        const bystander = await aBystanderOf(lost)
+        const statuses: number[] = []
+        const killedAt = performance.now()
+        await topology.kill(lost)
+
+        await eventually(async () => {
+          for (const { client } of [one, two]) {
+            const startedAt = performance.now()
+            statuses.push((await client.protected(bystander.access_token)).status)
+            expect(performance.now() - startedAt, 'milliseconds until the answer').to.be.below(5000)
+          }
+          expect(await topology.primaries()).to.have.length(3)
+        }, recoveryMs)
+
+        const served = statuses.filter((status) => status === 200).length
+        tell(
+          `${served} of ${statuses.length} checks served in ${Math.round(performance.now() - killedAt)} ms without it`,
+        )
+        expect(statuses.filter((status) => status !== 200 && status !== 503)).to.deep.equal([])
+        expect(served / statuses.length, 'share of checks that were served').to.be.greaterThan(0.5)
+      })
+
+    /** A session of somebody of whom nothing is on this server. */
+    async function aBystanderOf(primary: RedisNode): Promise<Tokens> {
+      for (;;) {
+        const { id, tokens } = await aPerson(one.client)
+        const keys = [sessionsOf(id), `${keyPrefix}access:${digest(tokens.access_token)}`]
+        const owners = await Promise.all(keys.map(topology.primaryOf))
+        if (!owners.includes(primary)) return tokens
+      }
+    }
 
     it('believes no primary that was only asleep, and wakes up with what it had', async () => {
       const primary = await topology.primaryOf(sessionsOf(admin.id))
@@ -403,8 +441,10 @@ for (const form of ['sentinel', 'cluster'] as const)
           const roles = await Promise.all(replicas.map((replica) => topology.operator(replica).role()))
           expect(roles.flat()).to.include('master')
         }, recoveryMs)
+        // With a new session each time: what was answered 503 may have been done all the same.
         await eventually(async () => {
-          const answer = await one.client.logoutAll(victim.mine.access_token)
+          const { access_token: token } = await aSession(one.client, victim.person)
+          const answer = await one.client.logoutAll(token)
           expect(answer.status, answer.text).to.equal(200)
         }, recoveryMs)
       } finally {
@@ -413,10 +453,8 @@ for (const form of ['sentinel', 'cluster'] as const)
 
       const dead = [victim.mine, victim.other].map((tokens) => ({ by: 'a logout everywhere', tokens }))
       const watch = haunt(dead, () => [one.client, two.client])
-      await eventually(async () => {
-        expect((await topology.operator(primary).role())[0]).to.equal('slave')
-        for (const { client } of [one, two]) await aSession(client, victim.person)
-      }, 2 * recoveryMs)
+      await eventually(() => expect(watch.rounds()).to.be.greaterThan(20), recoveryMs)
+      for (const { client } of [one, two]) await eventually(() => aSession(client, victim.person), recoveryMs)
       await watch.stop()
 
       expect(watch.alive).to.deep.equal([])
@@ -440,29 +478,23 @@ for (const form of ['sentinel', 'cluster'] as const)
         const movedAt = performance.now()
         await eventually(() => busy.expectAllServedSince(movedAt), recoveryMs)
         await busy.stop()
-        const counts = [...busy.diary.counts].toSorted().map(([name, count]) => `${name}: ${count}`)
-        tell(
-          `${moved.slots} slots with ${moved.keys} keys in ${Math.round(movedAt - startedAt)} ms; ${counts.join(', ')}`,
-        )
-        expect(moved.keys).to.be.greaterThan(50)
+        tell(`${moved.slots} slots with ${moved.keys} keys in ${Math.round(movedAt - startedAt)} ms; ${busy.summary()}`)
+        expect(moved.keys).to.be.greaterThan(30)
         expect(busy.diary.wrongs).to.deep.equal([])
         expect(busy.diary.refused).to.deep.equal([])
         await busy.settle()
         expect(busy.diary.wrongs).to.deep.equal([])
       })
 
-    /** Moves every slot of one primary in which there are keys to another, key by key, as `redis-cli --cluster` does. */
+    /** Moves slots of one primary in which there are keys to another, key by key, as `redis-cli --cluster` does. */
     async function moveSlots(from: RedisNode, to: RedisNode): Promise<{ slots: number; keys: number }> {
       const [source, target] = [topology.operator(from), topology.operator(to)]
       const [sourceId, targetId] = await Promise.all([source.cluster('MYID'), target.cluster('MYID')])
-      const primaries = await topology.primaries()
-      const parts = (await source.cluster('SLOTS')) as unknown as [number, number, [string, number]][]
-      const all = parts.flatMap(([first, last, [, port]]) =>
-        port === from.port ? Array.from({ length: last - first + 1 }, (_, i) => first + i) : [],
-      )
-      const [filled, keys] = [[] as number[], new Set<string>()]
-      for (const slot of all) if (Number(await source.cluster('COUNTKEYSINSLOT', slot)) > 0) filled.push(slot)
-      for (const slot of filled) {
+      const slots = await slotsOf(source)
+      const counts = await Promise.all(slots.map((slot) => source.cluster('COUNTKEYSINSLOT', slot)))
+      const filled = slots.filter((_, i) => Number(counts[i]) > 0).slice(0, 80)
+      const keys = new Set<string>()
+      const moveSlot = async (slot: number) => {
         await target.cluster('SETSLOT', slot, 'IMPORTING', sourceId)
         await source.cluster('SETSLOT', slot, 'MIGRATING', targetId)
         for (;;) {
@@ -471,9 +503,9 @@ for (const form of ['sentinel', 'cluster'] as const)
           for (const key of some) keys.add(key)
           await source.migrate('127.0.0.1', to.port, '', 0, 5000, 'KEYS', ...some)
         }
-        for (const node of new Set([to, from, ...primaries]))
-          await topology.operator(node).cluster('SETSLOT', slot, 'NODE', targetId)
+        for (const each of [target, source]) await each.cluster('SETSLOT', slot, 'NODE', targetId)
       }
+      for (let i = 0; i < filled.length; i += 10) await Promise.all(filled.slice(i, i + 10).map(moveSlot))
       return { slots: filled.length, keys: keys.size }
     }
   })

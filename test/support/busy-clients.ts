@@ -65,7 +65,8 @@ export async function startBusyClients({
 }) {
   const diary: Diary = { counts: new Map(), unavailable: [], ended: [], refused: [], wrongs: [] }
   const held = new Set<HeldSession>()
-  let stopped = false
+  const stopping = new AbortController()
+  const isStopped = () => stopping.signal.aborted
   /** The start of the last round that each client has gone through without a 503. */
   const lastGoodRound = new Map<Someone, number>()
 
@@ -135,7 +136,7 @@ export async function startBusyClients({
   /** Is repeated until it is confirmed, as a client must that wants to be sure. */
   async function logOut(session: HeldSession): Promise<boolean> {
     held.delete(session)
-    for (let isFirst = true; !stopped; isFirst = false) {
+    for (let isFirst = true; !isStopped(); isFirst = false) {
       const answer = await ask('logout', instance().logout(session.accessToken), [204, 401])
       if (answer.status === 204) ended('logout', [session])
       if (answer.status === 401 && isFirst) refused('logout', session, answer)
@@ -148,7 +149,7 @@ export async function startBusyClients({
   async function logOutEverywhere(session: HeldSession): Promise<boolean> {
     const all = sessionsOf(session.person)
     for (const one of all) held.delete(one)
-    for (let isFirst = true; !stopped; isFirst = false) {
+    for (let isFirst = true; !isStopped(); isFirst = false) {
       const answer = await ask('logout-all', instance().logoutAll(session.accessToken), [200, 401])
       if (answer.status === 200) ended('logout-all', all)
       if (answer.status === 401 && isFirst) refused('logout', session, answer)
@@ -185,7 +186,7 @@ export async function startBusyClients({
   }
 
   async function live(person: Someone): Promise<void> {
-    while (!stopped) {
+    while (!isStopped()) {
       const startedAt = performance.now()
       try {
         if (await round(person)) lastGoodRound.set(person, startedAt)
@@ -203,6 +204,12 @@ export async function startBusyClients({
   return {
     diary,
     people,
+    /** How often what was answered, in words. */
+    summary: () =>
+      [...diary.counts]
+        .map((each) => each.join(': '))
+        .toSorted((a, b) => (a < b ? -1 : 1))
+        .join(', '),
     /** Those of which the clients were told that they live. */
     held: () => [...held],
     /** Expects that every client was served since then. */
@@ -211,14 +218,15 @@ export async function startBusyClients({
       expect(waiting.length, `clients that wait; ${diary.wrongs.join()}`).to.equal(0)
     },
     async stop(): Promise<void> {
-      stopped = true
+      stopping.abort()
       await Promise.all(lives)
     },
     /** Looks through every instance whether all that has ended is dead, and all that lives is alive. */
     async settle(): Promise<void> {
       for (const through of instances) {
         diary.unavailable.length = 0
-        await Promise.all(diary.ended.map((session) => haunt(session, through)))
+        for (let i = 0; i < diary.ended.length; i += 10)
+          await Promise.all(diary.ended.slice(i, i + 10).map((session) => haunt(session, through)))
         expect(diary.unavailable).to.have.length(0)
         for (const session of held) {
           const { status, text } = await through.protected(session.accessToken)

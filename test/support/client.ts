@@ -80,7 +80,8 @@ export function createClient(url: string) {
   }
 }
 
-function mustBeDeclared(method: string, path: string, answer: Answer): void {
+/** Holds an answer against the declared routes. */
+export function mustBeDeclared(method: string, path: string, answer: Answer): void {
   expect(answer.headers.get('x-request-id'), 'X-Request-Id').to.match(/^[0-9a-f-]{36}$/)
   expect(answer.headers.get('cache-control')).to.equal('no-store')
   const route = routes.find((candidate) => takes(candidate, method) && matches(candidate, path))

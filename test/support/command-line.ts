@@ -102,11 +102,22 @@ export async function addressOfProcess({ output }: ServiceProcess): Promise<stri
   }, 20_000)
 }
 
-/** The address that a started process logs, once it is ready. */
-export async function urlOf({ output }: ServiceProcess): Promise<string> {
+/** The address that a started process logs, that of the internal listener on demand, once it is ready there. */
+export async function urlOf(
+  { output }: ServiceProcess,
+  event: 'service.started' | 'ops.started' = 'service.started',
+): Promise<string> {
   return eventually(async () => {
-    const url = /"address":"([^"]+)"/.exec(output())?.[1]
+    const url = new RegExp(`"event":"${event}","address":"([^"]+)"`).exec(output())?.[1]
     expect((await fetch(`${url}/health/ready`)).status).to.equal(200)
     return url!
   }, 20_000)
+}
+
+/** What a started process has logged so far, without what else it has written. */
+export function linesOf({ output }: ServiceProcess): Record<string, unknown>[] {
+  return output()
+    .split('\n')
+    .filter((line) => line.startsWith('{') && line.endsWith('}'))
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
 }

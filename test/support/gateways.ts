@@ -16,6 +16,8 @@ export const loopback =
 
 export interface Gateway {
   url: string
+  /** Goes over to another configuration: requests under way end with the old one. SIGHUP means this to nginx. */
+  reload(config: string): void
   stop(): Promise<void>
 }
 
@@ -69,7 +71,8 @@ async function start(
   const dir = stateDir(`test-${process.pid}/${name}-${++count}`)
   const address = `${loopback.listen}:${await freePort()}`
   const { file, args } = prepare(dir)
-  fs.writeFileSync(path.join(dir, file), config.replaceAll('LISTEN', address))
+  const configure = (text: string) => fs.writeFileSync(path.join(dir, file), text.replaceAll('LISTEN', address))
+  configure(config)
   const mark = await launch({
     dir,
     name,
@@ -83,6 +86,10 @@ async function start(
   const service: Service = serviceOf(`http://${address}`, mark)
   return {
     url: service.url,
+    reload(text) {
+      configure(text)
+      process.kill(service.pid, 'SIGHUP')
+    },
     async stop() {
       await service.stop()
       await discard(dir)

@@ -87,10 +87,10 @@ export function connectRedis(url: string): AnyRedis {
   return form === 'cluster' ? new Cluster(addresses) : new Redis({ sentinels: addresses, name: name! })
 }
 
-async function serversOf(redis: AnyRedis, role: NodeRole = 'all'): Promise<Redis[]> {
-  if (!(redis instanceof Cluster)) return [redis]
-  if (redis.status !== 'ready') await once(redis, 'ready')
-  return redis.nodes(role)
+async function serversOf(of: AnyRedis, role: NodeRole = 'all'): Promise<Redis[]> {
+  if (!(of instanceof Cluster)) return [of]
+  if (of.status !== 'ready') await once(of, 'ready')
+  return of.nodes(role)
 }
 
 /** All keys that match a pattern, on whichever server of a Cluster they are. */
@@ -126,7 +126,8 @@ function env(): Stores['env'] {
   return started.env
 }
 
-function chosenTopology(): Topology {
+/** In what form the Redis of this run is. */
+export function chosenTopology(): Topology {
   const chosen = process.env['TEST_REDIS'] || 'single'
   if (chosen === 'single' || chosen === 'sentinel' || chosen === 'cluster') return chosen
   throw new Error('TEST_REDIS must be single, sentinel or cluster')

@@ -1,6 +1,15 @@
 import path from 'node:path'
 import { Redis } from 'ioredis'
-import { discard, startCluster, startSentinel, stateDir, type Login, type RedisNode } from '../../dev/stores.ts'
+import {
+  discard,
+  startCluster,
+  startSentinel,
+  startSingle,
+  stateDir,
+  type Login,
+  type RedisNode,
+  type TlsFiles,
+} from '../../dev/stores.ts'
 import { eventually } from './eventually.ts'
 
 /** A Redis of several servers that belongs to one test, which may kill its primaries and keep its replicas in the dark. */
@@ -22,13 +31,22 @@ export interface OwnTopology {
   discard: () => Promise<void>
 }
 
-interface Options {
+export interface Options {
   args?: string[]
   operator?: Login
+  tls?: TlsFiles
 }
 
 let count = 0
 const newDir = (name: string) => path.join(stateDir(`test-${process.pid}`), `${name}-${++count}`)
+
+/** One server alone, on a port. */
+export async function ownSingle(options: Options = {}): Promise<OwnTopology> {
+  const dir = newDir('single')
+  const { url, nodes } = await startSingle({ dir, ephemeral: true, ...options })
+  const common = control(dir, nodes, options.operator)
+  return { ...common, url, primaryOf: async () => nodes[0] }
+}
 
 /** One primary with two replicas, and three sentinels. */
 export async function ownSentinel(options: Options = {}): Promise<OwnTopology> {
@@ -47,13 +65,23 @@ export async function ownCluster(options: Options = {}): Promise<OwnTopology> {
     ...common,
     url,
     async primaryOf(key) {
-      const [anyone] = await common.primaries()
-      const slot = Number(await common.operator(anyone!).cluster('KEYSLOT', key))
-      const parts = (await common.operator(anyone!).cluster('SLOTS')) as unknown as [number, number, [string, number]][]
-      const part = parts.find(([from, to]) => slot >= from && slot <= to)
-      return nodes.find(({ port }) => port === part?.[2][1])!
+      const primaries = await common.primaries()
+      const slot = await common.operator(primaries[0]!).cluster('KEYSLOT', key)
+      for (const primary of primaries) if ((await slotsOf(common.operator(primary))).includes(slot)) return primary
+      throw new Error(`nobody has slot ${slot}`)
     },
   }
+}
+
+/** The slots of a Cluster that a server calls its own. */
+export async function slotsOf(redis: Redis): Promise<number[]> {
+  const [, ranges] = / myself,master .* connected(.*)/.exec(String(await redis.cluster('NODES'))) ?? []
+  return (ranges ?? '').split(' ').flatMap((range) => {
+    const [, from, to] = /^(\d+)(?:-(\d+))?$/.exec(range) ?? []
+    return from === undefined
+      ? []
+      : Array.from({ length: Number(to ?? from) - Number(from) + 1 }, (_, i) => Number(from) + i)
+  })
 }
 
 function control(dir: string, nodes: RedisNode[], login: Login | undefined) {
@@ -112,7 +140,7 @@ function control(dir: string, nodes: RedisNode[], login: Login | undefined) {
       }
       alone.clear()
       const primariesMax = isCluster ? nodes.length / 2 : 1
-      const [primary] = (await roles()).filter(({ role }) => role === 'master')
+      const primary = (await roles()).find(({ role }) => role === 'master')
       for (const node of dead) {
         await node.start()
         // The sentinels would say so too, but not before ten seconds have passed.

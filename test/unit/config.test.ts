@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { expect } from 'chai'
 import { parseRedisUrl, type RedisPlace } from '../../src/platform/redis-url.ts'
 import fc from 'fast-check'
@@ -25,6 +26,20 @@ describe('the configuration', () => {
       registration: 'open',
     })
     expect(complaintsOf({})).to.include('DATABASE_URL must be set').and.include('REDIS_URL must be set')
+  })
+
+  it('divides the cores for hashing among the processes, and leaves each at least one', () => {
+    const atOnce = (WEB_CONCURRENCY: string, HASHES_AT_ONCE = '') =>
+      readConfig({ ...needed, WEB_CONCURRENCY, HASHES_AT_ONCE }).hashing.atOnce
+    const cores = availableParallelism()
+
+    expect(readConfig(needed).processes).to.equal(1)
+    expect(atOnce('1')).to.equal(Math.max(1, Math.min(3, cores - 1)))
+    expect(atOnce('2')).to.equal(Math.max(1, Math.min(3, Math.floor((cores - 1) / 2))))
+    expect(atOnce('64')).to.equal(1)
+    expect(atOnce('64', '5')).to.equal(5)
+    for (const refused of ['0', '65', 'auto', '1.5'])
+      expect(complaintsOf({ ...needed, WEB_CONCURRENCY: refused })).to.include('WEB_CONCURRENCY must be a whole number')
   })
 
   it('complains about everything at once and repeats no value', () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { createMetrics, metricDefinitions } from '../../src/metrics/index.ts'
+import { createMetrics, createTally, metricDefinitions } from '../../src/metrics/index.ts'
 import { kept } from '../../src/metrics/kept.ts'
 import type { LogEvent, LogFields } from '../../src/platform/log.ts'
 import { endReasons } from '../../src/sessions/session.ts'
@@ -84,5 +84,70 @@ describe('an answer that is kept', () => {
     const late = answer()
     arrive('late')
     expect(await late).to.equal('late')
+  })
+})
+
+describe('the tally of several processes', () => {
+  const saying = async (act: (metrics: ReturnType<typeof createMetrics>) => void) => {
+    const metrics = createMetrics()
+    act(metrics)
+    return metrics.figures()
+  }
+  const registered = (count: number) =>
+    saying((metrics) => {
+      const log = metrics.counting(() => undefined)
+      for (let i = 0; i < count; i++) log('account.registered')
+      metrics.hashWaited(3)
+    })
+  const ofShared = (open: number, up: boolean) =>
+    saying((metrics) =>
+      metrics.watch({
+        hashing: () => ({ running: 1, waiting: 2 }),
+        openSessions: async () => ({ open, standardError: 0 }),
+        mailQueue: async () => ({ queued: open, failed: 0, oldestQueuedSeconds: 0 }),
+        readiness: async () => ({ redis: up ? 'ok' : 'unavailable', postgres: 'ok', migrations: 'ok', mail: 'ok' }),
+      }),
+    )
+
+  it('adds what each has counted, with what those who are gone had counted', async () => {
+    const tally = createTally()
+    tally.note(1, await registered(3))
+    tally.note(2, await registered(4))
+    tally.leave(1)
+    tally.note(3, await registered(1))
+    tally.leave(3)
+    tally.leave(4)
+
+    const text = await tally.text(await registered(10))
+
+    expect(text).to.include('\nlatchkey_registrations_total 18\n')
+    expect(text).to.include('\nlatchkey_password_hash_wait_seconds_bucket{le="4"} 4\n')
+    expect(text).to.include('\nlatchkey_password_hash_wait_seconds_count 4\n')
+  })
+
+  it('adds what is of each, and takes once what is of all', async () => {
+    const tally = createTally()
+    tally.note(1, await ofShared(50, true))
+    tally.note(2, await ofShared(51, false))
+
+    const text = await tally.text(await registered(0))
+
+    expect(text).to.include('\nlatchkey_password_hashes_waiting 4\n')
+    expect(text).to.include('\nlatchkey_open_sessions 50\n')
+    expect(text).to.include('\nlatchkey_mails_queued 50\n')
+    expect(text).to.include('\nlatchkey_store_up{store="redis"} 0\n')
+    expect(text).to.include('\nlatchkey_store_up{store="postgres"} 1\n')
+    expect(text).to.match(/^process_start_time_seconds \d+$/m)
+  })
+
+  it('keeps of one that says nothing what it had counted, and nothing that may have changed', async () => {
+    const tally = createTally()
+    tally.note(1, [...(await registered(2)), ...(await ofShared(7, true))])
+    tally.note(1, null)
+
+    const text = await tally.text(await registered(0))
+
+    expect(text).to.include('\nlatchkey_registrations_total 2\n')
+    expect(text).to.not.match(/^latchkey_open_sessions /m)
   })
 })

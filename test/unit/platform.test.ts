@@ -65,7 +65,7 @@ describe('the log', () => {
   it('writes one JSON line an event, in UTC', () => {
     const [line = ''] = linesAt('info')
     expect(line.trimEnd()).to.not.match(/[\r\n]/)
-    expect(JSON.parse(line)).to.include({ level: 'info', event: 'service.started' })
+    expect(JSON.parse(line)).to.include({ level: 'info', event: 'service.started', pid: process.pid })
     expect(JSON.parse(line).time).to.match(/Z$/)
   })
 

@@ -1,4 +1,5 @@
 import { AppError } from '../../errors.ts'
+import { isReady, type Readiness } from '../../platform/readiness.ts'
 import { defineRoute, reply } from '../route.ts'
 import * as schemas from '../schemas.ts'
 
@@ -26,7 +27,7 @@ export const live = defineRoute({
   auth: 'none',
   replies: { 200: schemas.Live },
   problems: [],
-  handle: async () => reply(200, { status: 'live' }),
+  handle: async () => sayLive(),
 })
 
 export const ready = defineRoute({
@@ -36,13 +37,17 @@ export const ready = defineRoute({
   auth: 'none',
   replies: { 200: schemas.Ready },
   problems: [],
-  async handle(_request, { readiness }) {
-    const { redis, postgres, migrations, mail } = await readiness()
-    if (redis === 'unavailable' || redis === 'replaying' || postgres === 'unavailable' || migrations === 'pending')
-      throw new AppError('unavailable', { checks: { redis, postgres, migrations, mail } })
-    return reply(200, { status: 'ready', checks: { redis, postgres, migrations, mail } })
-  },
+  handle: (_request, { readiness }) => sayReady(readiness),
 })
+
+export const sayLive = () => reply(200, { status: 'live' })
+
+/** @throws AppError `unavailable` with what is missing */
+export async function sayReady(readiness: Readiness) {
+  const checks = await readiness()
+  if (!isReady(checks)) throw new AppError('unavailable', { checks: { ...checks } })
+  return reply(200, { status: 'ready', checks })
+}
 
 export const showVersion = defineRoute({
   method: 'get',
