@@ -118,7 +118,8 @@ export async function startSentinel(options: TopologyOptions): Promise<SentinelS
 export async function startCluster(options: TopologyOptions): Promise<RedisCluster> {
   const { operator, signal } = options
   const login = operator ? ['--masteruser', operator.username, '--masterauth', operator.password] : []
-  const clustered = ['--cluster-enabled', 'yes', '--cluster-node-timeout', String(clusterNodeTimeoutMs)]
+  const timeout = ['--cluster-node-timeout', String(clusterNodeTimeoutMs)]
+  const clustered = ['--cluster-enabled', 'yes', '--cluster-require-full-coverage', 'no', ...timeout]
   const ports = await freePorts(6)
   const nodes = await Promise.all(
     ports.map((port, i) => startNode(options, `node-${i + 1}`, port, [...login, ...inHaste, ...clustered])),

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import knexModule, { type Knex } from 'knex'
-import { discard, provide, startRedis, stateDir, type Service } from '../../dev/stores.ts'
+import { discard, provide, startCluster, startRedis, startSentinel, stateDir } from '../../dev/stores.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { createSessions, type Lives } from '../../src/sessions/index.ts'
 import { settingDefinitions, type SettingName } from '../../src/settings/index.ts'
@@ -27,6 +27,7 @@ import { catchMailsIn } from '../support/mail-catcher.ts'
 import { aPerson, aSession } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
 import {
+  chosenTopology,
   connectRedis,
   contentOf,
   databaseUrl,
@@ -292,8 +293,7 @@ async function aFreshMachine(shellName: string, label = 'readme'): Promise<Machi
   const state = path.join(stateDir(`test-${process.pid}`), `${label}-${shellName}`)
   const bin = path.dirname(await provide('curl'))
   await provide('redis-cli')
-  const store: Service = await startRedis({ dir: state, ephemeral: true })
-  const socket = store.url.slice('unix:'.length)
+  const store = await aRedisOfThisRunsForm(state)
 
   const databaseName = `latchkey_${label}_${process.pid}_${shellName}`
   const admin = knexModule({ client: 'pg', connection: databaseUrl(), pool: { min: 0, max: 1 } })
@@ -308,8 +308,7 @@ async function aFreshMachine(shellName: string, label = 'readme'): Promise<Machi
 
   fs.symlinkSync(path.join(root, 'src'), path.join(home, 'src'))
   fs.writeFileSync(path.join(home, '.data/env'), `DATABASE_URL='${ownDatabase}'\nREDIS_URL='${store.url}'\n`)
-  fs.symlinkSync(bin, path.join(home, '.data/bin'))
-  fs.symlinkSync(socket, path.join(home, '.data/redis.sock'))
+  store.bringTo(home, bin)
   const { port } = new URL(service.url)
   fs.writeFileSync(path.join(home, '.curlrc'), `connect-to = "127.0.0.1:3000:127.0.0.1:${port}"\n`)
   const env = { PATH: `${bin}:${process.env['PATH']}`, HOME: home, CURL_HOME: home, LC_ALL: 'C' }
@@ -333,6 +332,37 @@ async function aFreshMachine(shellName: string, label = 'readme'): Promise<Machi
       await discard(state)
       if (fs.readdirSync(path.dirname(state)).length === 0) fs.rmdirSync(path.dirname(state))
       fs.rmSync(home, { recursive: true, force: true })
+    },
+  }
+}
+
+interface ShownRedis {
+  url: string
+  /** Makes `.data/bin/redis-cli -s .data/redis.sock` in a home lead to it. */
+  bringTo: (home: string, bin: string) => void
+}
+
+/** Where an operator has Sentinel or a Cluster, they give redis-cli other words; what they ask it is the same. */
+async function aRedisOfThisRunsForm(dir: string): Promise<ShownRedis> {
+  const form = chosenTopology()
+  if (form === 'single') {
+    const { url } = await startRedis({ dir, ephemeral: true })
+    return {
+      url,
+      bringTo(home, bin) {
+        fs.symlinkSync(bin, path.join(home, '.data/bin'))
+        fs.symlinkSync(url.slice('unix:'.length), path.join(home, '.data/redis.sock'))
+      },
+    }
+  }
+  const { url, nodes } = await (form === 'cluster' ? startCluster : startSentinel)({ dir, ephemeral: true })
+  const words = `${form === 'cluster' ? '-c ' : ''}-p ${nodes[0]!.port}`
+  return {
+    url,
+    bringTo(home, bin) {
+      fs.mkdirSync(path.join(home, '.data/bin'))
+      const script = `#!/bin/sh\nshift 2\nexec '${bin}/redis-cli' ${words} "$@"\n`
+      fs.writeFileSync(path.join(home, '.data/bin/redis-cli'), script, { mode: 0o755 })
     },
   }
 }

@@ -143,7 +143,7 @@ describe('a PostgreSQL that', function () {
     note(row, `${inWords(refused)}; ${await expectBack(on, leaving)}`)
   }
 
-  it('is asked for by all of these tests is asked by every route', async () => {
+  it('is in trouble is met by every route there is', async () => {
     const leaving = await leavings(client, cast)
 
     expectEveryRoute(

@@ -67,7 +67,6 @@ describe('a process that is killed in the middle of its work', function () {
   const ahead = 3
   const prefix = `${keyPrefix}k:`
   const env = { ...cheapHashes, KEY_PREFIX: prefix, DATABASE_POOL_MAX: '5' }
-  const chance = random('kills')
 
   let database: Awaited<ReturnType<typeof ownDatabase>>
   let knex: Knex
@@ -81,6 +80,10 @@ describe('a process that is killed in the middle of its work', function () {
     name: string
     url: string
     running: ServiceProcess
+    /** Between it and its stores. */
+    proxies: Proxy[]
+    /** Is called whenever something goes by, either way. */
+    passing: { by: () => void }
   }
 
   /** Requests that are under way when the kill comes, and what must hold after it, whatever has become of them. */
@@ -100,9 +103,9 @@ describe('a process that is killed in the middle of its work', function () {
   after(async () => {
     await Promise.all(
       waiting.map(async (victim) => {
-        const { running } = await victim
+        const { running, proxies } = await victim
         running.process.kill('SIGKILL')
-        await running.exitCode
+        await Promise.all([running.exitCode, ...proxies.map((proxy) => proxy.close())])
       }),
     )
     note(
@@ -115,10 +118,13 @@ describe('a process that is killed in the middle of its work', function () {
 
   async function launch(): Promise<Victim> {
     const name = `victim-${++started}`
-    const url = new URL(database.url)
-    url.searchParams.set('application_name', name)
-    const running = await start({ ...env, DATABASE_URL: url.href })
-    return { name, url: await readyUrl(running), running }
+    const passing = { by: () => {} }
+    const before = (url: string) => startProxy(addressOf(url), undefined, () => passing.by())
+    const [postgres, redis] = await Promise.all([before(database.url), before(redisUrl())])
+    const databaseAt = new URL(urlThrough(postgres, database.url))
+    databaseAt.searchParams.set('application_name', name)
+    const running = await start({ ...env, DATABASE_URL: databaseAt.href, REDIS_URL: urlThrough(redis, redisUrl()) })
+    return { name, url: await readyUrl(running), running, proxies: [postgres, redis], passing }
   }
 
   function nextVictim(): Promise<Victim> {
@@ -127,34 +133,40 @@ describe('a process that is killed in the middle of its work', function () {
   }
 
   /** Waits until nothing that it has sent can take effect any more. */
-  async function whollyGone({ name, running }: Victim): Promise<void> {
+  async function whollyGone({ name, running, proxies }: Victim): Promise<void> {
     await running.exitCode
+    await eventually(() => expect(proxies.map((proxy) => proxy.connections())).to.deep.equal([0, 0]))
     await eventually(async () => {
       const { rows } = await knex.raw('select 1 from pg_stat_activity where application_name = ?', [name])
       expect(rows).to.have.length(0)
     })
+    await Promise.all(proxies.map((proxy) => proxy.close()))
   }
 
-  /** Kills a process in the middle of these acts: after so many answers, and a moment that chance chooses. */
-  async function killDuring(acts: Act[]): Promise<void> {
-    const { url, ...victim } = await nextVictim()
-    const shots = acts.flatMap((act) => act.shots.map((shot) => ({ url, ...shot })))
+  /**
+   * Kills a process in the middle of these acts: when so much has gone between it and the stores as chance has chosen,
+   * so that every step is met as often as the next, however fast this machine is.
+   */
+  async function killDuring(acts: Act[], pieces: number): Promise<void> {
+    const victim = await nextVictim()
+    const shots = acts.flatMap((act) => act.shots.map((shot) => ({ url: victim.url, ...shot })))
     const { fire, hits } = await aim(shots)
-    const answersBefore = Math.floor(chance() * (shots.length + 1))
-    const momentMs = chance() * (answersBefore === 0 ? 20 : 4)
-    let answers = 0
+    let left = pieces
     const isTime = new Promise<void>((resolve) => {
-      if (answersBefore === 0) resolve()
-      for (const hit of hits) hit.then(() => ++answers === answersBefore && resolve()).catch(() => resolve())
+      victim.passing.by = () => {
+        left -= 1
+        if (left > 0) return
+        victim.running.process.kill('SIGKILL')
+        resolve()
+      }
     })
 
     fire()
-    await isTime
-    await delay(momentMs)
+    await Promise.race([isTime, Promise.allSettled(hits)])
     victim.running.process.kill('SIGKILL')
 
     const told = await Promise.all(hits.map((hit) => hit.catch(() => null)))
-    await whollyGone({ url, ...victim })
+    await whollyGone(victim)
     figures.kills += 1
     figures.requests += told.length
     figures.answered += told.filter((hit) => hit !== null).length
@@ -169,15 +181,20 @@ describe('a process that is killed in the middle of its work', function () {
     }
   }
 
-  async function kill(count: number, prepare: () => Promise<Act[]>): Promise<void> {
-    const answeredBefore = { ...figures }
-    let left = count
+  /** Kills so many processes, each at one of so many steps. */
+  async function kill(count: number, steps: number, prepare: (chance: () => number) => Promise<Act[]>): Promise<void> {
+    const before = { ...figures }
+    let next = 0
     await times(lanes, async () => {
-      while (left-- > 0) await killDuring(await prepare())
+      for (let i = next++; i < count; i = next++) {
+        const chance = random(`kill ${i} of ${count}`)
+        const pieces = Math.ceil(chance() * steps)
+        await killDuring(await prepare(chance), pieces)
+      }
     })
-    const answered = figures.answered - answeredBefore.answered
+    const answered = figures.answered - before.answered
     expect(answered, 'requests that were answered before a kill').to.be.above(0)
-    expect(figures.requests - answeredBefore.requests - answered, 'requests that a kill has cut').to.be.above(0)
+    expect(figures.requests - before.requests - answered, 'requests that a kill has cut').to.be.above(0)
   }
 
   /** The sessions that the service lists for somebody, and those in their set, which must be the same. */
@@ -314,7 +331,7 @@ describe('a process that is killed in the middle of its work', function () {
   }
 
   /** A reset, and logins with the old password beside it, here and where nobody is killed. */
-  async function resetting(): Promise<Act> {
+  async function resetting(chance: () => number): Promise<Act> {
     const someone = await aPerson(survivor.client)
     const pairs = [someone.tokens, await aSession(survivor.client, someone)]
     const token = await plantResetToken(knex, someone)
@@ -357,16 +374,16 @@ describe('a process that is killed in the middle of its work', function () {
   }
 
   it('F40 leaves every client its session, or lets it log in, and holds to what it has acknowledged', () =>
-    kill(70, async () => [
+    kill(70, 60, async (chance) => [
       await refreshing(),
       ...(chance() < 0.5 ? [await loggingIn(), await loggingOutEverywhere()] : [await loggingOut()]),
     ]))
 
   it('F41 leaves no address that is taken and lets nobody in', () =>
-    kill(50, () => Promise.all([registering(), registering()])))
+    kill(50, 60, () => Promise.all([registering(), registering()])))
 
   it('F42 leaves exactly one password, and with the new one no session of the old', () =>
-    kill(80, async () => [await resetting(), ...(chance() < 0.5 ? [await changing()] : [])]))
+    kill(80, 90, async (chance) => [await resetting(chance), ...(chance() < 0.5 ? [await changing()] : [])]))
 
   it('leaves nothing in the stores that would have to be mended, or would stay for ever', async () => {
     const { out, errors } = await latchkey(['doctor', '--json'], { ...env, DATABASE_URL: database.url })
@@ -382,7 +399,6 @@ describe('a process that is killed in the middle of its work', function () {
 
 describe('a process that is told to stop', function () {
   this.timeout(90_000)
-  const chance = random('stops')
   const env = { ...cheapHashes }
 
   /** What one client did until its connection ended, and what it was told. */
@@ -390,7 +406,8 @@ describe('a process that is told to stop', function () {
     tokens: Tokens
     /** Sessions that it has ended, and was told so. */
     ended: Tokens[]
-    answers: number
+    /** The request ids of its answers. */
+    answers: string[]
     midway: number
     unanswered: number
     errors: string[]
@@ -398,12 +415,12 @@ describe('a process that is told to stop', function () {
   }
 
   /** A client that asks one thing after the other on one connection until that is closed. */
-  async function flowing(url: string, someone: Someone, toEnd: Tokens[]): Promise<Flow> {
+  async function flowing(url: string, someone: Someone, toEnd: Tokens[], chance: () => number): Promise<Flow> {
     const wire = await openWire(url)
     const flow: Flow = {
       tokens: someone.tokens,
       ended: [],
-      answers: 0,
+      answers: [],
       midway: 0,
       unanswered: 0,
       errors: [],
@@ -425,7 +442,7 @@ describe('a process that is told to stop', function () {
         if (wire.error() !== null) flow.errors.push(wire.error()!)
         break
       }
-      flow.answers += 1
+      flow.answers.push(answer.headers['x-request-id']!)
       expect(answer.status, answer.text).to.be.oneOf([200, 204])
       if (ending) flow.ended.push(ending)
       else if (which < 0.3) flow.tokens = JSON.parse(answer.text) as Tokens
@@ -437,15 +454,18 @@ describe('a process that is told to stop', function () {
   }
 
   it('F43 breaks no answer off, holds to what it has acknowledged, and lets every client go on', async () => {
-    const running = await start(env)
+    const running = await start({ ...env, LOG_LEVEL: 'debug' })
     const url = await readyUrl(running)
     const client = createClient(url)
     const clients = await times(24, async () => {
       const someone = await aPerson(client)
       return { someone, toEnd: await times(6, () => aSession(client, someone)) }
     })
-    const flows = clients.map(({ someone, toEnd }) => flowing(url, someone, toEnd))
-    await delay(200 + chance() * 300)
+    const last = (await client.get('/health/live')).headers.get('x-request-id')
+    await eventually(() => expect(running.output()).to.include(last))
+    const loggedBefore = running.output().length
+    const flows = clients.map(({ someone, toEnd }, i) => flowing(url, someone, toEnd, random(`client ${i}`)))
+    await delay(200 + random('stop')() * 300)
 
     const tookMs = await expectToStop(running)
 
@@ -455,7 +475,7 @@ describe('a process that is told to stop', function () {
     const figures = {
       seed,
       tookMs,
-      answers: sum(({ answers }) => answers),
+      answers: sum(({ answers }) => answers.length),
       ended: ended.length,
       toldToClose: sum(({ wasToldToClose }) => Number(wasToldToClose)),
       unanswered: sum(({ unanswered }) => unanswered),
@@ -470,6 +490,16 @@ describe('a process that is told to stop', function () {
       sum(({ midway }) => midway),
       'answers that were broken off',
     ).to.equal(0)
+    const handled = [
+      ...running
+        .output()
+        .slice(loggedBefore)
+        .matchAll(/"request.done","request_id":"([^"]+)"/g),
+    ]
+    expect(
+      handled.map(([, id]) => id!),
+      'requests that were handled, and those whose answers have come',
+    ).to.have.members(done.flatMap(({ answers }) => answers))
     expect(figures.answers).to.be.above(clients.length)
     expect(figures.ended).to.be.above(0)
     expect(figures.toldToClose, 'clients that were told before their connection was closed').to.be.above(0)

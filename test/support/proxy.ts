@@ -48,8 +48,13 @@ export interface Proxy {
  * A TCP proxy in front of a real store, which can do to it what a network, a failover or an overload does.
  *
  * @param framing how commands are told apart; only `replace` and `mishap` need it
+ * @param onPiece is told of each piece, either way, that is about to go on
  */
-export async function startProxy(to: Address, framing?: Framing): Promise<Proxy> {
+export async function startProxy(
+  to: Address,
+  framing?: Framing,
+  onPiece: () => void = () => undefined,
+): Promise<Proxy> {
   let target = to
   let fault: Fault = { kind: 'none' }
   let count = 0
@@ -96,6 +101,7 @@ export async function startProxy(to: Address, framing?: Framing): Promise<Proxy>
 
   function pass(piece: Buffer, on: net.Socket): void {
     if (fault.kind === 'swallow') return
+    onPiece()
     if (fault.kind === 'delay') setTimeout(() => on.writable && on.write(piece), fault.eachWayMs)
     else on.write(piece)
   }

@@ -126,7 +126,8 @@ function env(): Stores['env'] {
   return started.env
 }
 
-function chosenTopology(): Topology {
+/** In what form the Redis of this run is. */
+export function chosenTopology(): Topology {
   const chosen = process.env['TEST_REDIS'] || 'single'
   if (chosen === 'single' || chosen === 'sentinel' || chosen === 'cluster') return chosen
   throw new Error('TEST_REDIS must be single, sentinel or cluster')

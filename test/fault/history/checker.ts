@@ -80,10 +80,10 @@ function counterexample(history: History, subject: Subject): string {
     kept = fewer
     at = verdict.at
   }
-  const told = [
-    ...history.calls.filter(({ id }) => kept.has(id)),
-    ...history.harms.filter(({ id }) => kept.has(id)),
-  ].toSorted((a, b) => a.start - b.start)
+  const calls = history.calls.filter(({ id }) => kept.has(id))
+  const from = Math.min(...calls.map(({ start }) => start))
+  const harms = history.harms.filter(({ start, end }) => session !== null && end >= from && start <= at.end)
+  const told = [...calls, ...harms].toSorted((a, b) => a.start - b.start)
   const unconfirmed = history.calls.filter(
     (call) => call.person === person && call.outcome.kind === 'unknown' && call.start <= at.end,
   )

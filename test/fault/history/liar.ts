@@ -74,9 +74,8 @@ export function keepsChecks(forMs: number): Lie {
     const key = JSON.stringify(sent)
     const known = kept.get(key)
     if (known && performance.now() < known.until) return known.reply
-    const askedAt = performance.now()
     const reply = await pass()
-    if (reply.status === 200) kept.set(key, { reply, until: askedAt + forMs })
+    if (reply.status === 200) kept.set(key, { reply, until: performance.now() + forMs })
     return reply
   }
 }

@@ -73,7 +73,7 @@ export function searchFor(
         if (!observes) parts.leaves.push({ call: id, start, end: Infinity, once: false, next })
   }
   for (const call of calls) add(call.id, session === null ? rules.ofPassword(call, calls) : rules.ofSession(call))
-  if (session !== null) for (const harm of history.harms) add(harm.id, { steps: [rules.ofHarm(harm)], leaves: [] })
+  if (session !== null) parts.steps.push(...history.harms.map((harm) => rules.ofHarm(harm)))
   return {
     initial: {
       password: history.passwords[person]!,

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { choose } from '../../support/faults.ts'
 import type { Proxy } from '../../support/proxy.ts'
 import type { Recorder } from './recorder.ts'
-import type { Stage } from './stage.ts'
+import type { Content, Stage } from './stage.ts'
 
 type Chance = () => number
 
@@ -13,6 +13,19 @@ const holdMs = { from: 150, to: 1200 }
 const calmMs = { from: 400, to: 1200 }
 
 const between = ({ from, to }: { from: number; to: number }, chance: Chance) => from + chance() * (to - from)
+
+/** What an older copy of Redis has missed at least, unless that takes too long. */
+const endingsMissed = 4
+const endingsAwaitedMs = 5000
+
+/** Copies Redis, waits until sessions have ended, and puts the copy in its place. */
+export async function forget(stage: Stage, recorder: Recorder): Promise<void> {
+  let copy: Content = []
+  await recorder.harm({ what: 'copy' }, async () => (copy = await stage.copyRedis()))
+  const [missed, endsAt] = [recorder.endings() + endingsMissed, performance.now() + endingsAwaitedMs]
+  while (recorder.endings() < missed && performance.now() < endsAt) await delay(20)
+  await recorder.harm({ what: 'older copy' }, () => stage.replaceRedis(copy))
+}
 
 /**
  * Harms the stage, one thing after the other, until it is told to stop; then everything is well again.
@@ -26,7 +39,6 @@ export async function runNemesis(
   { chance, isOver }: { chance: Chance; isOver: () => boolean },
 ): Promise<Harms> {
   const harms: Harms = new Map()
-  let copy: Awaited<ReturnType<Stage['copyRedis']>> | null = null
   let restarting: Promise<void> = Promise.resolve()
   let isRestarting = false
 
@@ -79,12 +91,7 @@ export async function runNemesis(
   }
 
   async function olderCopy(): Promise<string> {
-    if (!copy) {
-      await recorder.harm({ what: 'copy' }, async () => (copy = await stage.copyRedis()))
-      return proxied()
-    }
-    await recorder.harm({ what: 'older copy' }, () => stage.replaceRedis(copy!))
-    copy = null
+    await forget(stage, recorder)
     return 'older copy'
   }
 
@@ -98,7 +105,7 @@ export async function runNemesis(
     ...Array.from({ length: 3 }, () => paused),
     ...Array.from({ length: 2 }, () => killedRedis),
     ...Array.from({ length: 2 }, () => killedInstance),
-    ...Array.from({ length: 5 }, () => olderCopy),
+    ...Array.from({ length: 4 }, () => olderCopy),
     flushed,
   ]
   while (!isOver()) {

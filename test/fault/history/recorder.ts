@@ -14,6 +14,9 @@ export type Recorder = ReturnType<typeof createRecorder>
 /** No answer within this time counts as none: the service promises one within five seconds. */
 const answerMaxMs = 15_000
 
+/** What ends nothing. */
+const opening = new Set<Asked['what']>(['log in', 'check', 'refresh'])
+
 /** Writes down what the clients of a history ask and are told, and gives sessions and pairs names to speak of them. */
 export function createRecorder() {
   const calls: Call[] = []
@@ -73,6 +76,8 @@ export function createRecorder() {
     pairIn,
     /** How many calls had a verdict. */
     answered: () => calls.filter(({ outcome }) => outcome.kind !== 'unknown').length,
+    /** How many endings were acknowledged. */
+    endings: () => calls.filter(({ asked, outcome }) => outcome.kind === 'ok' && !opening.has(asked.what)).length,
 
     /** Sends what is asked, and writes down what becomes of it. */
     async call(

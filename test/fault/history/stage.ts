@@ -133,7 +133,7 @@ function listening({ output }: ServiceProcess): Promise<string> {
 }
 
 /** Three values a key: its name, its content, how many milliseconds it has left. */
-type Content = [name: Buffer, dump: Buffer, leftMs: number][]
+export type Content = [name: Buffer, dump: Buffer, leftMs: number][]
 
 /** One script, so that no write comes between two keys. */
 const dumpAll = `
@@ -153,5 +153,5 @@ async function fill(redis: OwnRedis, content: Content): Promise<void> {
   await operator.flushall()
   const pipeline = operator.pipeline()
   for (const [name, dump, leftMs] of content) pipeline.restore(name, Math.max(leftMs, 0), dump)
-  await pipeline.exec()
+  for (const [error] of (await pipeline.exec())!) if (error) throw error
 }
