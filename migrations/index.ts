@@ -9,6 +9,7 @@ import * as settings from './0007_settings.ts'
 import * as serviceClients from './0008_service_clients.ts'
 import * as usersSearch from './0009_users_search.ts'
 import * as sessionEpochs from './0010_session_epochs.ts'
+import * as usersChanged from './0011_users_changed.ts'
 
 const migrations: Record<string, Knex.Migration> = {
   '0001_users': users,
@@ -21,6 +22,7 @@ const migrations: Record<string, Knex.Migration> = {
   '0008_service_clients': serviceClients,
   '0009_users_search': usersSearch,
   '0010_session_epochs': sessionEpochs,
+  '0011_users_changed': usersChanged,
 }
 
 /** The migrations under names without extension, so that TypeScript and the build record the same ones. */

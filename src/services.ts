@@ -24,8 +24,6 @@ export const { version } = packageJson
 
 /** So far may the clocks of two instances be apart, and with them what they say of when something has ended. */
 const clocksDifferMaxMs = 600_000
-/** In these an instance may have confirmed an ending to a primary that was not the one any more. */
-const lastMomentsMs = 15_000
 
 export type Services = ReturnType<typeof createServices>
 
@@ -68,13 +66,16 @@ export function createServices(
   const prepared = new Promise<void>((resolve) => {
     markPrepared = resolve
   })
+  /** What the Redis of now was told, so that telling it once more what came last costs little. */
+  const told = new Set<string>()
   const continuity = createContinuity({
     redis,
     async restore() {
       await prepared
-      return accounts.replayEndings(settings.current().access_token_ttl_seconds * 1000 + clocksDifferMaxMs)
+      told.clear()
+      return accounts.replay(settings.current().access_token_ttl_seconds * 1000 + clocksDifferMaxMs, told)
     },
-    followUp: () => accounts.replayEndings(lastMomentsMs),
+    followUp: () => accounts.replay(clocksDifferMaxMs, told),
     timeoutMs: config.redisTimeoutMs,
     log,
   })

@@ -189,7 +189,7 @@ function createCrew({ size, stopping, log }: { size: number; stopping: AbortSign
 
 /** Every verdict on a part, the worst first. */
 const badness: { [C in keyof Checks]: Checks[C][] } = {
-  redis: ['unavailable', 'replaying', 'evicts', 'ok'],
+  redis: ['unavailable', 'replaying', 'partial', 'evicts', 'ok'],
   postgres: ['unavailable', 'ok'],
   migrations: ['pending', 'ok'],
   mail: ['degraded', 'off', 'ok'],

@@ -1,4 +1,4 @@
-import { deleteInBatches, fromPostgres, type Knex } from '../platform/postgres.ts'
+import { deleteInBatches, fromPostgres, pagesSince, type Knex } from '../platform/postgres.ts'
 import type { EndReason } from '../sessions/index.ts'
 
 export interface SessionEnding {
@@ -21,12 +21,6 @@ export interface MovedEpoch {
   reason: EndReason
 }
 
-interface PagedRows {
-  session_endings: { id: string; user_id: string; reason: EndReason }
-  session_epochs: { id: string; epoch: number; reason: EndReason }
-}
-
-const pageSize = 500
 /** No session is opened under a later one. */
 const epochMax = 2 ** 31 - 1
 
@@ -85,38 +79,16 @@ export function createEndingsTable(knex: Knex) {
 
   /** The endings of single sessions since a time, a page at a time. */
   async function* endedSince(since: Date): AsyncGenerator<SessionEnding[]> {
-    for await (const rows of pagesSince('session_endings', 'ended_at', 'session_id', since))
-      yield rows.map(({ id: sessionId, user_id: userId, reason }) => ({ sessionId, userId, reason }))
+    type Row = { session_id: string; user_id: string; reason: EndReason }
+    for await (const rows of pagesSince<Row>(knex('session_endings'), 'ended_at', 'session_id', since))
+      yield rows.map(({ session_id: sessionId, user_id: userId, reason }) => ({ sessionId, userId, reason }))
   }
 
   /** The epochs that have moved since a time, a page at a time. */
   async function* epochsMovedSince(since: Date): AsyncGenerator<MovedEpoch[]> {
-    for await (const rows of pagesSince('session_epochs', 'moved_at', 'user_id', since))
-      yield rows.map(({ id: userId, epoch, reason }) => ({ userId, epoch, reason }))
-  }
-
-  /** Goes by the text of a time: a Date would lose what is below a millisecond, and with it the place. */
-  async function* pagesSince<T extends keyof PagedRows>(
-    table: T,
-    time: string,
-    id: string,
-    since: Date,
-  ): AsyncGenerator<PagedRows[T][]> {
-    let [fromTime, fromId]: [Date | string, string] = [since, '00000000-0000-0000-0000-000000000000']
-    for (;;) {
-      const rows = (await fromPostgres(
-        knex(table)
-          .select('*', knex.raw('?? as id, ??::text as place', [id, time]))
-          .whereRaw('(??, ??) >= (?::timestamptz, ?)', [time, id, fromTime, fromId])
-          .orderBy([time, id])
-          .limit(pageSize + 1),
-      )) as (PagedRows[T] & { place: string })[]
-      yield rows.slice(0, pageSize)
-      const first = rows[pageSize]
-      if (!first) return
-      fromTime = first.place
-      fromId = first.id
-    }
+    type Row = { user_id: string; epoch: number; reason: EndReason }
+    for await (const rows of pagesSince<Row>(knex('session_epochs'), 'moved_at', 'user_id', since))
+      yield rows.map(({ user_id: userId, epoch, reason }) => ({ userId, epoch, reason }))
   }
 
   /** Removes endings of sessions that are over by their age anyway; returns how many. */

@@ -1,33 +1,52 @@
 import type { Parts } from './parts.ts'
+import { cardOf } from './person.ts'
 
-/** Tells a Redis that may have forgotten of the endings that PostgreSQL knows. */
-export function createReplay({ endings, sessions, clock }: Parts) {
+/** Tells a Redis that may have forgotten what PostgreSQL knows. */
+export function createReplay({ users, endings, sessions, clock }: Parts) {
   /**
-   * Ends once more what has ended of late.
+   * Ends once more what has ended of late, and says again who the people are that were changed.
    *
    * A Redis that was restored, restarted or promoted may lack its last writes. A refresh is checked against PostgreSQL each
-   * time, but an access token would live again until it expires; so what has ended within the life of access tokens is
-   * all that matters.
+   * time, and takes the person from there; but an access token would live again, or say an older role, until it expires. So
+   * what has happened within the life of access tokens is all that matters.
    *
    * @param withinMs how far back; by the clocks of the instances, which may differ
+   * @param told what this Redis was told already, and need not be told again; it grows by what it is told now
    * @returns how many sessions were open in Redis although they had ended
-   * @throws AppError `unavailable`; what was ended until then stays so
+   * @throws AppError `unavailable`; what was told until then stays so
    */
-  async function replayEndings(withinMs: number): Promise<number> {
+  async function replay(withinMs: number, told: Set<string>): Promise<number> {
     const since = new Date(clock.now() - withinMs)
     let count = 0
-    for await (const moved of endings.epochsMovedSince(since))
-      for (const ended of await Promise.all(
-        moved.map(({ userId, epoch, reason }) => sessions.endOlder(userId, epoch, reason)),
-      ))
-        count += ended
+    /** Of one page, which is small enough to be told at once. */
+    async function tell<T>(page: T[], nameOf: (one: T) => string, telling: (one: T) => Promise<number>): Promise<void> {
+      const news = page.filter((one) => !told.has(nameOf(one)))
+      for (const ended of await Promise.all(news.map(telling))) count += ended
+      for (const one of news) told.add(nameOf(one))
+    }
+    for await (const page of endings.epochsMovedSince(since))
+      await tell(
+        page,
+        ({ userId, epoch }) => `${userId} ${epoch}`,
+        ({ userId, epoch, reason }) => sessions.endOlder(userId, epoch, reason),
+      )
     for await (const page of endings.endedSince(since))
-      for (const ended of await Promise.all(
-        page.map(({ userId, sessionId, reason }) => sessions.end(userId, [sessionId], reason)),
-      ))
-        count += ended.length
+      await tell(
+        page,
+        ({ sessionId }) => sessionId,
+        async ({ userId, sessionId, reason }) => (await sessions.end(userId, [sessionId], reason)).length,
+      )
+    for await (const page of users.changedSince(since))
+      await tell(
+        page,
+        ({ id, updatedAt }) => `${id} ${updatedAt.getTime()}`,
+        async (person) => {
+          await sessions.putCard(person.id, cardOf(person))
+          return 0
+        },
+      )
     return count
   }
 
-  return { replayEndings }
+  return { replay }
 }

@@ -1,5 +1,5 @@
 import { validate } from 'uuid'
-import { fromPostgres, violatedConstraint, type Knex } from '../platform/postgres.ts'
+import { fromPostgres, pagesSince, violatedConstraint, type Knex } from '../platform/postgres.ts'
 import type { EndReason } from '../sessions/index.ts'
 import type { Person } from './person.ts'
 
@@ -337,6 +337,11 @@ export function createUsersTable(knex: Knex) {
     return rowCount === 1
   }
 
+  /** The people who were changed since a time, a page at a time. */
+  async function* changedSince(since: Date): AsyncGenerator<Person[]> {
+    for await (const rows of pagesSince<UserRow>(knex('users'), 'updated_at', 'id', since)) yield rows.map(toPerson)
+  }
+
   /** Locks a person until the transaction ends, so that whoever changes them comes before or after, never between. */
   async function lock(trx: Knex, id: string): Promise<Person | null> {
     const row = await trx<UserRow>('users').where({ id }).forUpdate().first()
@@ -382,6 +387,7 @@ export function createUsersTable(knex: Knex) {
     confirmEmail,
     noteDevice,
     search,
+    changedSince,
     lock,
     lockWithAdmins,
     remove,

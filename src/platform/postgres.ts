@@ -124,6 +124,40 @@ export async function deleteInBatches(
   }
 }
 
+const pageSize = 500
+
+/**
+ * Reads the rows since a time, the oldest first, a page at a time; the time and the id are to be indexed together.
+ *
+ * It goes on by the text of a time: a Date would lose what is below a millisecond, and with it the place.
+ *
+ * @throws AppError `unavailable`
+ */
+export async function* pagesSince<Row>(
+  rows: Knex.QueryBuilder,
+  time: string,
+  id: string,
+  since: Date,
+): AsyncGenerator<Row[]> {
+  let from: [time: Date | string, id: string] = [since, '00000000-0000-0000-0000-000000000000']
+  for (;;) {
+    const found = (await fromPostgres(
+      rows
+        .clone()
+        .select('*')
+        .select({ place_id: id })
+        .select(rows.client.raw('??::text as place_time', [time]))
+        .whereRaw('(??, ??) >= (?::timestamptz, ?)', [time, id, ...from])
+        .orderBy([time, id])
+        .limit(pageSize + 1),
+    )) as (Row & { place_id: string; place_time: string })[]
+    yield found.slice(0, pageSize)
+    const next = found[pageSize]
+    if (!next) return
+    from = [next.place_time, next.place_id]
+  }
+}
+
 /** The unique constraint that an insert or update ran into, if that is what the error says. */
 export function violatedConstraint(error: unknown): string | undefined {
   if (sqlState(error) !== '23505') return undefined

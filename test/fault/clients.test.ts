@@ -446,13 +446,13 @@ describe('a service among bad clients', function () {
     }
 
     async function ask(route: Route): Promise<void> {
-      const person = await aPerson(service.client)
+      let person = await aPerson(service.client)
       const isForAdmins = route.auth === 'admin'
       for (let done = 0; done < perRoute; done += batch) {
-        const login = await service.client.login(
-          isForAdmins ? { email: admin.email, password } : { email: person.email, password },
-        )
-        const tokens = login.status === 200 ? login.body : person.tokens
+        // Some requests come true: then the person has another password, or is gone.
+        if ((await service.client.login({ email: person.email, password })).status !== 200)
+          person = await aPerson(service.client)
+        const tokens = await aSession(service.client, isForAdmins ? admin : person)
         const next = createRandomRequests(
           route,
           {
@@ -469,7 +469,7 @@ describe('a service among bad clients', function () {
       }
     }
 
-    it(`answers 400 requests to each of ${routes.length} routes as it has declared, and stays as it is`, async function () {
+    it(`F53 answers 400 requests to each of ${routes.length} routes as it has declared, and stays as it is`, async function () {
       this.timeout(180_000)
       const before = await memoryOf(service)
       for (const route of routes) await ask(route)
@@ -478,7 +478,7 @@ describe('a service among bad clients', function () {
         'F53',
         `${perRoute * routes.length} random requests: ${JSON.stringify(counts)}; ${before} MiB before, ${after} MiB after`,
       )
-      expect(after, 'MiB').to.be.below(before + 150)
+      expect(after, 'MiB').to.be.below(before + 200)
       expect(counts[200] ?? 0, 'requests that were right').to.be.above(routes.length)
       expect((await service.client.me(bystander.tokens.access_token)).status).to.equal(200)
       await aSession(service.client, bystander)

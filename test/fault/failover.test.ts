@@ -249,30 +249,60 @@ describe('F12 a Redis', function () {
       await Promise.all(redises.map((one) => one.discard()))
     })
 
-  it('whose old primary one instance still writes to: what ends there is refused by the other soon', async () => {
+  for (const minutesOff of [0, -1])
+    it(`whose old primary one instance still writes to (its clock ${minutesOff} min off): what ends there is refused by the other soon`, async () => {
+      const redis = await ownRedis()
+      const proxies = [await startProxy(addressOf(redis.url)), await startProxy(addressOf(redis.url))] as const
+      const services = await Promise.all(
+        proxies.map((proxy, i) =>
+          startService(
+            { DATABASE_URL: postgres.url, REDIS_URL: urlThrough(proxy, redis.url) },
+            { clock: movableClock(Date.now() + (i === 0 ? minutesOff * 60_000 : 0)) },
+          ),
+        ),
+      )
+      const [behind, ahead] = services.map(({ client }) => client) as [ApiClient, ApiClient]
+      await Promise.all([untilReadyIs(200, behind), untilReadyIs(200, ahead)])
+      const people = [await aPerson(behind), await aPerson(behind)] as const
+      const replica = await aReplicaThatIsPromoted(redis)
+      proxies[1].retarget(addressOf(replica.url))
+      for (const { tokens } of people)
+        await eventually(() => expectStatus(ahead.protected(tokens.access_token), 200), recoveryMs)
+
+      await expectStatus(behind.logout(people[0].tokens.access_token), 204)
+      await expectStatus(behind.logoutAll(people[1].tokens.access_token), 200)
+
+      const refusedMs = await msOf(() =>
+        eventually(async () => {
+          for (const { tokens } of people) await expectStatus(ahead.protected(tokens.access_token), 401)
+        }, answerMs),
+      )
+      note('F12 an ending confirmed to the old primary', `refused by the instance at the new one after ${refusedMs} ms`)
+      await Promise.all(services.map((service) => service.close()))
+      await Promise.all([...proxies.map((proxy) => proxy.close()), redis.discard(), replica.discard()])
+    })
+
+  it('that has an older role of somebody tells the one of today', async () => {
     const redis = await ownRedis()
-    const proxies = [await startProxy(addressOf(redis.url)), await startProxy(addressOf(redis.url))] as const
-    const services = await Promise.all(
-      proxies.map((proxy) => startService({ DATABASE_URL: postgres.url, REDIS_URL: urlThrough(proxy, redis.url) })),
-    )
-    const [behind, ahead] = services.map(({ client }) => client) as [ApiClient, ApiClient]
-    await Promise.all([untilReadyIs(200, behind), untilReadyIs(200, ahead)])
-    const people = [await aPerson(behind), await aPerson(behind)] as const
+    const proxy = await startProxy(addressOf(redis.url))
+    const service = await startService({ DATABASE_URL: postgres.url, REDIS_URL: urlThrough(proxy, redis.url) })
+    const { client } = service
+    await untilReadyIs(200, client)
+    const [admin, demoted] = [await aPerson(client), await aPerson(client)]
+    for (const { id } of [admin, demoted]) await postgres.database('users').where({ id }).update({ role: 'admin' })
+    const tokens = await aSession(client, demoted)
+    const roleAtGateway = async () => (await gateway(client, tokens)).headers.get('x-auth-role')
+    expect(await roleAtGateway()).to.equal('admin')
     const replica = await aReplicaThatIsPromoted(redis)
-    proxies[1].retarget(addressOf(replica.url))
-    for (const { tokens } of people)
-      await eventually(() => expectStatus(ahead.protected(tokens.access_token), 200), recoveryMs)
+    const change = { token: admin.tokens.access_token, body: { role: 'user' } }
+    await expectStatus(client.call('PATCH', `/v1/admin/users/${demoted.id}`, change), 200)
+    expect(await roleAtGateway()).to.equal('user')
 
-    await expectStatus(behind.logout(people[0].tokens.access_token), 204)
-    await expectStatus(behind.logoutAll(people[1].tokens.access_token), 200)
+    proxy.retarget(addressOf(replica.url))
 
-    const refusedMs = await msOf(() =>
-      eventually(async () => {
-        for (const { tokens } of people) await expectStatus(ahead.protected(tokens.access_token), 401)
-      }, answerMs),
-    )
-    note('F12 an ending confirmed to the old primary', `refused by the instance at the new one after ${refusedMs} ms`)
-    await Promise.all(services.map((service) => service.close()))
-    await Promise.all([...proxies.map((proxy) => proxy.close()), redis.discard(), replica.discard()])
+    await eventually(() => expectStatus(gateway(client, tokens), 200), recoveryMs)
+    expect(await roleAtGateway()).to.equal('user')
+    await service.close()
+    await Promise.all([proxy.close(), redis.discard(), replica.discard()])
   })
 })

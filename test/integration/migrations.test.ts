@@ -18,6 +18,7 @@ const names = [
   '0008_service_clients',
   '0009_users_search',
   '0010_session_epochs',
+  '0011_users_changed',
 ]
 
 describe('migrations', () => {

@@ -20,6 +20,7 @@ describe('telling Redis again what has ended', function () {
     await database.drop()
   })
 
+  const replay = (withinMs: number, told = new Set<string>()) => room.accounts.replay(withinMs, told)
   const setOf = (userId: string) => `${keyPrefix}sessions:{${userId}}`
 
   /** Has something done, and then gives Redis back what it had of somebody before that. */
@@ -53,12 +54,12 @@ describe('telling Redis again what has ended', function () {
       await forgetting(session.userId, () => end(session.userId, session.id))
       expect(await kindOf(pair.accessToken)).to.equal('live')
 
-      expect(await room.accounts.replayEndings(minute)).to.equal(1)
+      expect(await replay(minute)).to.equal(1)
 
       const reasons = ['logged-out', 'logged-out-everywhere', 'password-changed', 'disabled', 'revoked']
       const reason = reasons[Object.keys(ways).indexOf(way)]
       expect(await room.sessions.check(pair.accessToken)).to.include({ kind: 'ended', reason })
-      expect(await room.accounts.replayEndings(minute)).to.equal(0)
+      expect(await replay(minute)).to.equal(0)
     })
 
   it('can count on PostgreSQL: an ending is written there before Redis is asked', async () => {
@@ -84,9 +85,38 @@ describe('telling Redis again what has ended', function () {
     )
     const later = await room.logIn(person.email)
 
-    expect(await room.accounts.replayEndings(minute)).to.equal(1)
+    expect(await replay(minute)).to.equal(1)
 
     expect(await kindOf(later.pair.accessToken)).to.equal('live')
+  })
+
+  it('leaves out what this Redis was told before', async () => {
+    const { session } = await room.aPerson()
+    await forgetting(session.userId, () => room.accounts.logOut({ ...session, sessionId: session.id, client }))
+    const told = new Set<string>()
+    expect(await replay(minute, told)).to.equal(1)
+    await room.redis.hset(setOf(session.userId), session.id, '{}')
+    expect(told).to.include(session.id)
+
+    expect(await replay(minute, told)).to.equal(0)
+
+    expect(await room.redis.hexists(setOf(session.userId), session.id)).to.equal(1)
+  })
+
+  it('says again who somebody is that was changed', async () => {
+    const { session, pair } = await room.aPerson()
+    await forgetting(session.userId, () =>
+      room.accounts.administration.edit(session.userId, { role: 'admin' }, operator),
+    )
+    const role = async () => {
+      const checked = await room.sessions.check(pair.accessToken)
+      return checked.kind === 'live' && checked.card?.role
+    }
+    expect(await role()).to.equal('user')
+
+    await replay(minute)
+
+    expect(await role()).to.equal('admin')
   })
 
   it('goes back as far as it is asked to', async () => {
@@ -94,9 +124,9 @@ describe('telling Redis again what has ended', function () {
     await forgetting(session.userId, () => room.accounts.logOut({ ...session, sessionId: session.id, client }))
     room.clock.pass({ minutes: 2 })
 
-    expect(await room.accounts.replayEndings(minute)).to.equal(0)
+    expect(await replay(minute)).to.equal(0)
     expect(await kindOf(pair.accessToken)).to.equal('live')
-    expect(await room.accounts.replayEndings(3 * minute)).to.equal(1)
+    expect(await replay(3 * minute)).to.equal(1)
   })
 
   it('comes to an end with more endings of one instant than it reads at once', async () => {
@@ -119,7 +149,7 @@ describe('telling Redis again what has ended', function () {
       })
 
     const since = room.clock.now() - Date.parse('2026-01-01T00:00:00Z')
-    expect(await room.accounts.replayEndings(since)).to.equal(1)
+    expect(await replay(since)).to.equal(1)
   })
 
   it('is forgotten when no session of that time can be left', async () => {

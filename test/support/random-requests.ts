@@ -133,7 +133,7 @@ const contentTypes = [
 
 const otherMethods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'QUERY']
 
-/** Makes requests to a route, one as good as right, the next as wrong as can be; what chance says alone decides. */
+/** Makes requests to a route: a fifth of them right, most with one thing wrong, a fifth as wrong as can be. */
 export function createRandomRequests(route: Route, known: Known, chance: () => number) {
   const isTrue = (probability: number) => chance() < probability
   const pick = <T>(of: readonly T[]): T => of[Math.floor(chance() * of.length)]!
@@ -160,32 +160,43 @@ export function createRandomRequests(route: Route, known: Known, chance: () => n
   const aUuid = () =>
     'xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx'.replaceAll('x', () => Math.floor(chance() * 16).toString(16))
   const aNewAddress = () => `r-${aUuid()}@example.com`
+  const places = [...members, ...parameters, 'authorization', 'body', 'header', 'method', 'path', 'type']
+  let isChaos = false
+  let wrongPlace: string | null = null
+  /** Whether this is what is wrong with the request being made; in chaos as often as is said. */
+  const goesWrong = (place: string, often: number) => (isChaos ? isTrue(often) : place === wrongPlace)
+  const isSent = (name: string, often: number) => name === wrongPlace || isTrue(often)
   const hostileValue = () => (isTrue(0.6) ? pick(hostileTexts) : pick(hostileValues))
-  const valueOf = (name: string) => (isTrue(0.7) ? goodValue(name) : hostileValue())
+  const valueOf = (name: string) => (goesWrong(name, 0.3) ? hostileValue() : goodValue(name))
 
   function path(): string {
     const filled = route.path.replace(/:\w+|\{\*\w+\}/g, (name) => {
       if (name.startsWith('{')) return pick(['orders/1', '..%2f', '%', 'a//b', 'x'.repeat(300)])
-      return isTrue(0.7) ? pick([...known.ids, aUuid()]) : encodeURIComponent(pick(hostileTexts).toWellFormed())
+      return !goesWrong('path', 0.3)
+        ? pick([...known.ids, aUuid()])
+        : encodeURIComponent(pick(hostileTexts).toWellFormed())
     })
     const sent = parameters
-      .filter(() => isTrue(0.4))
+      .filter((name) => isSent(name, 0.4))
       .map((name) => `${name}=${encodeURIComponent(asText(valueOf(name)))}`)
-    if (isTrue(0.1)) sent.push(pick(['=', '%', '%00', 'a=b&a=c', 'access_token=x', '[]=1', '__proto__=1', '?']))
+    if (goesWrong('path', 0.1))
+      sent.push(pick(['=', '%', '%00', 'a=b&a=c', 'access_token=x', '[]=1', '__proto__=1', '?']))
     const query = sent.length > 0 ? `?${sent.join('&')}` : ''
-    const bent = isTrue(0.95)
+    const bent = !goesWrong('path', 0.05)
       ? filled
       : pick([`${filled}/`, `/${filled}`, filled.toUpperCase(), `${filled}%00`, '*', `${filled};x`])
     return bent + query
   }
 
   function body(): { type: string | null; bytes: Buffer } {
-    if (isTrue(0.1)) return { type: null, bytes: Buffer.alloc(0) }
+    const isAsked = members.length > 0 || isChaos || wrongPlace === 'body'
+    if (!isAsked || isTrue(0.05)) return { type: null, bytes: Buffer.alloc(0) }
     const usual = route.dialect === 'oauth' ? 'application/x-www-form-urlencoded' : 'application/json'
-    const type = isTrue(0.9) ? usual : pick(contentTypes)
-    if (isTrue(0.12)) return { type, bytes: isTrue(0.2) ? pick(hostileBytes) : Buffer.from(pick(hostileBodies)) }
-    const names = members.filter(() => isTrue(0.85))
-    if (isTrue(0.1)) names.push(pick(['isAdmin', '__proto__', '', 'a/b~c', 'x'.repeat(2000)]))
+    const type = goesWrong('type', 0.1) ? pick(contentTypes) : usual
+    if (goesWrong('body', 0.12))
+      return { type, bytes: isTrue(0.2) ? pick(hostileBytes) : Buffer.from(pick(hostileBodies)) }
+    const names = members.filter((name) => isSent(name, 0.9))
+    if (isChaos && isTrue(0.2)) names.push(pick(['isAdmin', '__proto__', '', 'a/b~c', 'x'.repeat(2000)]))
     const values = names.map((name): [string, unknown] => [name, valueOf(name)])
     const text =
       type === 'application/x-www-form-urlencoded'
@@ -196,7 +207,7 @@ export function createRandomRequests(route: Route, known: Known, chance: () => n
 
   function authorization(): string | null {
     const good = route.auth === 'client' ? known.credentials : `Bearer ${known.accessToken()}`
-    if (isTrue(0.7)) return good
+    if (!goesWrong('authorization', 0.3)) return good
     return pick([
       null,
       `Bearer ${aUuid()}`,
@@ -214,15 +225,17 @@ export function createRandomRequests(route: Route, known: Known, chance: () => n
   }
 
   return (): RandomRequest => {
+    isChaos = isTrue(0.2)
+    wrongPlace = isTrue(0.25) ? null : pick(places)
     const declared = route.method === 'any' ? pick(otherMethods) : route.method.toUpperCase()
-    const method = isTrue(0.93) ? declared : pick([...otherMethods, 'HEAD'])
+    const method = goesWrong('method', 0.07) ? pick([...otherMethods, 'HEAD']) : declared
     const at = path()
     const sent = body()
     const named = authorization()
     const headers: [string, string][] = [['Host', pick(['localhost', '127.0.0.1:1', 'evil.example'])]]
     if (named !== null) headers.push(['Authorization', named])
     if (sent.type !== null) headers.push(['Content-Type', sent.type])
-    if (isTrue(0.2)) headers.push(pick(hostileHeaders))
+    if (goesWrong('header', 0.3)) headers.push(pick(hostileHeaders))
     const isChunked = isTrue(0.1)
     headers.push(isChunked ? ['Transfer-Encoding', 'chunked'] : ['Content-Length', String(sent.bytes.length)])
     const head = [`${method} ${at} HTTP/1.1`, ...headers.map((header) => header.join(': ')), '', ''].join('\r\n')

@@ -10,7 +10,7 @@ type Chance = () => number
 export type Harms = Map<string, number>
 
 const holdMs = { from: 150, to: 1200 }
-const calmMs = { from: 400, to: 1200 }
+const calmMs = { from: 300, to: 900 }
 
 const between = ({ from, to }: { from: number; to: number }, chance: Chance) => from + chance() * (to - from)
 

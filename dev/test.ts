@@ -1,0 +1,83 @@
+/**
+ * `npm test`: all test files in two lanes side by side, each a mocha with stores of its own, because most of the time a
+ * test waits. With arguments they go to one mocha as they are: `npm test -- test/e2e/login.test.ts`.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import fs from 'node:fs'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { lanesOf, readSeconds, secondsFile, testFiles } from './lanes.ts'
+import { root } from './places.ts'
+
+const laneCount = 2
+const mocha = path.join(root, 'node_modules/mocha/bin/mocha.js')
+/** The first line of what mocha prints at its end: how many passed, and every failure whole. */
+const isEpilogue = (line: string) => /^ {2}\d+ passing \(/.test(line)
+
+interface Lane {
+  process: ChildProcess
+  /** Of each file, as it was now. */
+  seconds: Map<string, number>
+  /** What it has to say at the end; what came before it has been printed as it came. */
+  ended: Promise<{ code: number; epilogue: string[] }>
+}
+
+function startLane(files: string[], number: number): Lane {
+  const reporter = path.join(root, 'dev/test-reporter.mjs')
+  const child = spawn(process.execPath, [mocha, '--reporter', reporter, ...colour(), ...files], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
+  const seconds = new Map<string, number>()
+  child.on('message', ({ file, ms }: { file: string; ms: number }) => {
+    const name = path.relative(root, file)
+    seconds.set(name, (seconds.get(name) ?? 0) + ms / 1000)
+  })
+  const epilogue: string[] = []
+  const told = [child.stdout!, child.stderr!].map(async (stream) => {
+    for await (const line of createInterface(stream))
+      if (epilogue.length > 0 || isEpilogue(line)) epilogue.push(line)
+      else process.stdout.write(`${number} | ${line}\n`)
+  })
+  const ended = (async () => {
+    const [code] = (await once(child, 'close')) as [number | null]
+    await Promise.all(told)
+    return { code: code ?? 1, epilogue }
+  })()
+  return { process: child, seconds, ended }
+}
+
+const colour = () => (process.stdout.isTTY ? ['--color'] : [])
+
+async function runAll(): Promise<number> {
+  const lanes = lanesOf(testFiles(), readSeconds(), laneCount).map((files, i) => startLane(files, i + 1))
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(name, () => lanes.forEach((lane) => lane.process.kill(name)))
+  const ends = await Promise.all(lanes.map(({ ended }) => ended))
+  for (const [i, { epilogue, code }] of ends.entries())
+    console.log([``, `Lane ${i + 1} of ${laneCount}, exit code ${code}:`, ...epilogue].join('\n'))
+  const seconds = lanes.flatMap((lane) => Array.from(lane.seconds))
+  const longest = seconds.toSorted(([, a], [, b]) => b - a).slice(0, 10)
+  console.log(
+    `\nThe longest:${longest.map(([file, time]) => `\n  ${time.toFixed(1).padStart(6)} s  ${file}`).join('')}`,
+  )
+  if (process.env['RENEW_TEST_SECONDS'] === 'true') renew(seconds)
+  return Math.max(...ends.map(({ code }) => code))
+}
+
+function renew(seconds: [file: string, time: number][]): void {
+  const rounded = seconds.map(([file, time]): [string, number] => [file, Math.max(1, Math.round(time))])
+  const sorted = Object.fromEntries(rounded.toSorted(([a], [b]) => (a < b ? -1 : 1)))
+  fs.writeFileSync(secondsFile, `${JSON.stringify(sorted, null, 2)}\n`)
+}
+
+async function runOne(args: string[]): Promise<number> {
+  const child = spawn(process.execPath, [mocha, ...args], { cwd: root, stdio: 'inherit' })
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => child.kill(name))
+  const [code] = (await once(child, 'exit')) as [number | null]
+  return code ?? 1
+}
+
+const args = process.argv.slice(2)
+process.exitCode = args.length > 0 ? await runOne(args) : await runAll()
