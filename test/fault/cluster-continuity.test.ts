@@ -69,22 +69,25 @@ describe('the continuity of a Redis Cluster', function () {
 
     await takeOver(first)
 
+    let believedTooEarly = 0
     await eventually(async () => {
       await redis.get(key)
-      if (primaryOf(redis, key)?.options.port === first.port && restored === before)
-        expect(continuity.sourceOf(key)).to.equal(null)
+      const source = continuity.sourceOf(key)
+      if (source?.options.port === first.port && restored === before) believedTooEarly += 1
       expect(restored).to.be.above(before)
     }, recoveryMs)
+    expect(believedTooEarly).to.equal(0)
   })
 
   it('is not broken by a write that was refused and is made after all', async () => {
     await Promise.all(cluster.nodes.map((node) => cluster.kill(node)))
     const refused: Promise<string>[] = []
-    for (const status of ['reconnecting', 'connecting', 'reconnecting'])
-      await eventually(() => {
-        refused.push(redis.set(`refused-${refused.length}`, '').catch(String))
-        expect(redis.status).to.equal(status)
-      }, recoveryMs)
+    const attempts: unknown[] = []
+    redis.on('reconnecting', () => attempts.push(null))
+    while (attempts.length < 3) {
+      refused.push(redis.set(`refused-${refused.length}`, '').catch(String))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
     for (const answer of await Promise.all(refused)) expect(answer).to.not.equal('OK')
 
     await cluster.heal()
