@@ -8,6 +8,7 @@ import { parseRedisUrl, type RedisPlace } from './redis-url.ts'
 export type Redis = Node | Cluster
 export type { Cluster, Node }
 
+const retryMinMs = 50
 const retryMaxMs = 500
 /** How often a cluster is asked who has which slots, besides when somebody was found to have moved. */
 const slotsRefreshMs = 5000
@@ -42,7 +43,7 @@ export function openRedis({
   if (!place) throw new Error('REDIS_URL leads nowhere')
   let cause: string | undefined
   let lost = false
-  const retryDelayMs = (attempt: number) => Math.min((attempt - 1) * 50, retryMaxMs)
+  const retryDelayMs = (attempt: number) => Math.min((attempt - 1) * retryMinMs, retryMaxMs)
   const nodeOptions = {
     connectionName: 'latchkey',
     connectTimeout: timeoutMs,
@@ -88,21 +89,23 @@ export function openRedis({
     if (to.kind === 'socket') return new Node({ ...options, path: to.path })
     if (to.kind === 'single') return new Node(to.url, options)
     if (to.kind === 'sentinel')
-      return new Node({
-        ...options,
-        ...to.login,
-        sentinels: to.hosts,
-        name: to.primaryName,
-        // The sentinels tell of another primary while the old one still answers.
-        failoverDetector: true,
-        sentinelCommandTimeout: timeoutMs,
-        sentinelRetryStrategy(attempt) {
-          redis.options.enableOfflineQueue = false
-          return retryDelayMs(attempt)
-        },
-        sentinelReconnectStrategy: () => retryMaxMs,
-        ...(to.tls && { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true }),
-      })
+      return neverGivingUp(
+        new Node({
+          ...options,
+          ...to.login,
+          sentinels: to.hosts,
+          name: to.primaryName,
+          // The sentinels tell of another primary while the old one still answers.
+          failoverDetector: true,
+          sentinelCommandTimeout: timeoutMs,
+          sentinelRetryStrategy(attempt) {
+            redis.options.enableOfflineQueue = false
+            return retryDelayMs(attempt)
+          },
+          sentinelReconnectStrategy: () => retryMaxMs,
+          ...(to.tls && { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true }),
+        }),
+      )
     const cluster = new Cluster(to.hosts, {
       redisOptions: { ...nodeOptions, ...to.login, ...(to.tls && { tls: {} }) },
       enableOfflineQueue: false,
@@ -197,6 +200,26 @@ function tellOfParts(cluster: Cluster, log: Log): void {
       if (lost.delete(address)) log('redis.ready', { address })
     })
   })
+}
+
+/**
+ * Connects again where the client has given up for good, as it does when a sentinel tells of a new primary in the moment
+ * in which another sentinel is being asked for it.
+ */
+function neverGivingUp(redis: Node): Node {
+  let closed = false
+  const disconnect = redis.disconnect.bind(redis)
+  redis.disconnect = (reconnect?: boolean) => {
+    closed ||= !reconnect
+    disconnect(reconnect)
+  }
+  redis.on('end', () => {
+    const again = () => {
+      if (!closed) redis.connect().catch(() => undefined)
+    }
+    setTimeout(again, retryMinMs).unref()
+  })
+  return redis
 }
 
 /** Bounds the wait for an answer of a cluster as a whole; each redirection and each server would have its own time. */

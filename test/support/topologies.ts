@@ -16,6 +16,8 @@ import { eventually } from './eventually.ts'
 export interface OwnTopology {
   url: string
   nodes: RedisNode[]
+  /** Who watch the primary, where somebody does. */
+  sentinels: RedisNode[]
   /** The connection of an operator to one server, made anew when it broke. */
   operator: (node: RedisNode) => Redis
   /** Who takes writes at this moment, among those that were not killed. */
@@ -51,9 +53,9 @@ export async function ownSingle(options: Options = {}): Promise<OwnTopology> {
 /** One primary with two replicas, and three sentinels. */
 export async function ownSentinel(options: Options = {}): Promise<OwnTopology> {
   const dir = newDir('sentinel')
-  const { url, nodes } = await startSentinel({ dir, ephemeral: true, ...options })
+  const { url, nodes, sentinels } = await startSentinel({ dir, ephemeral: true, ...options })
   const common = control(dir, nodes, options.operator)
-  return { ...common, url, primaryOf: async () => (await common.primaries())[0]! }
+  return { ...common, url, sentinels, primaryOf: async () => (await common.primaries())[0]! }
 }
 
 /** Three primaries with a replica each. */
@@ -114,6 +116,7 @@ function control(dir: string, nodes: RedisNode[], login: Login | undefined) {
 
   return {
     nodes,
+    sentinels: [],
     operator,
     primaries: async () => (await roles()).filter(({ role }) => role === 'master').map(({ node }) => node),
     replicasOf: async (primary: RedisNode) =>
