@@ -4,6 +4,7 @@ import { createAccounts, createPasswords, type Accounts } from './accounts/index
 import { createAudit, type Actor } from './audit/index.ts'
 import { createClients } from './clients/index.ts'
 import type { Config } from './config.ts'
+import { AppError } from './errors.ts'
 import { createMail, type Links, type Mail } from './mail/index.ts'
 import type { Metrics } from './metrics/index.ts'
 import { compileTrust } from './platform/address.ts'
@@ -62,20 +63,18 @@ export function createServices(
   bulletin.follow('settings', settings.reread)
   const clients = createClients({ knex, audit, clock })
   bulletin.follow('clients', clients.reread)
-  let markPrepared = () => {}
-  const prepared = new Promise<void>((resolve) => {
-    markPrepared = resolve
-  })
+  let migrated = false
   /** What the Redis of now was told, so that telling it once more what came last costs little. */
   const told = new Set<string>()
   const continuity = createContinuity({
     redis,
-    async restore() {
-      await prepared
+    async restore(concerns) {
+      if (!migrated) throw new AppError('unavailable')
       told.clear()
-      return accounts.replay(settings.current().access_token_ttl_seconds * 1000 + clocksDifferMaxMs, told)
+      const accessLifeMs = settings.current().access_token_ttl_seconds * 1000
+      return accounts.replay(accessLifeMs + clocksDifferMaxMs, told, (userId) => concerns(sessions.keyOf(userId)))
     },
-    followUp: () => accounts.replay(clocksDifferMaxMs, told),
+    followUp: (concerns) => accounts.replay(clocksDifferMaxMs, told, (userId) => concerns(sessions.keyOf(userId))),
     timeoutMs: config.redisTimeoutMs,
     log,
   })
@@ -130,7 +129,6 @@ export function createServices(
     passwordMinLength: () => settings.current().password_min_length,
     sendsSignInNotices: () => settings.current().sign_in_notices,
   })
-  let migrated = false
   const readiness = createReadiness({
     redis,
     continuity,
@@ -182,7 +180,7 @@ export function createServices(
     },
     markMigrated: () => {
       migrated = true
-      markPrepared()
+      continuity.look()
     },
     async close(): Promise<void> {
       continuity.stop()

@@ -11,16 +11,21 @@ export function createReplay({ users, endings, sessions, clock }: Parts) {
    * what has happened within the life of access tokens is all that matters.
    *
    * @param withinMs how far back; by the clocks of the instances, which may differ
+   * @param concerns whose sessions lie where it is to be told
    * @param told what this Redis was told already, and need not be told again; it grows by what it is told now
    * @returns how many sessions were open in Redis although they had ended
    * @throws AppError `unavailable`; what was told until then stays so
    */
-  async function replay(withinMs: number, told: Set<string>): Promise<number> {
+  async function replay(withinMs: number, told: Set<string>, concerns: (userId: string) => boolean): Promise<number> {
     const since = new Date(clock.now() - withinMs)
     let count = 0
     /** Of one page, which is small enough to be told at once. */
-    async function tell<T>(page: T[], nameOf: (one: T) => string, telling: (one: T) => Promise<number>): Promise<void> {
-      const news = page.filter((one) => !told.has(nameOf(one)))
+    async function tell<T extends { userId: string }>(
+      page: T[],
+      nameOf: (one: T) => string,
+      telling: (one: T) => Promise<number>,
+    ): Promise<void> {
+      const news = page.filter((one) => !told.has(nameOf(one)) && concerns(one.userId))
       for (const ended of await Promise.all(news.map(telling))) count += ended
       for (const one of news) told.add(nameOf(one))
     }
@@ -38,10 +43,10 @@ export function createReplay({ users, endings, sessions, clock }: Parts) {
       )
     for await (const page of users.changedSince(since))
       await tell(
-        page,
-        ({ id, updatedAt }) => `${id} ${updatedAt.getTime()}`,
-        async (person) => {
-          await sessions.putCard(person.id, cardOf(person))
+        page.map((person) => ({ userId: person.id, card: cardOf(person) })),
+        ({ userId, card }) => `${userId} at ${card.updatedAt}`,
+        async ({ userId, card }) => {
+          await sessions.putCard(userId, card)
           return 0
         },
       )

@@ -1,14 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import type { Log } from './log.ts'
-import { fromRedis, onNode, primariesOf, primaryOf, type Node, type Redis } from './redis.ts'
+import { fromRedis, onNode, onRoles, primariesOf, primaryOf, type Node, type Redis } from './redis.ts'
 
 /** How often each primary is asked whether it still is the one it was. */
 const heartbeatMs = 1000
-/** For so long after a change of primaries another instance may have gone on writing to the old one. */
+/** For so long after a primary was met another instance may go on writing to the one before. */
 const followUpMs = 60_000
 
 export type Continuity = ReturnType<typeof createContinuity>
+
+/** Tells Redis again what lies under keys that concern it, and returns how much that changed. */
+export type Telling = (concerns: (key: string) => boolean) => Promise<number>
 
 /**
  * Knows whether Redis still has what was written to it, and has it made good where it may not.
@@ -16,11 +19,12 @@ export type Continuity = ReturnType<typeof createContinuity>
  * Redis replicates asynchronously and may be restored from a copy, so another primary, or one that was started again, may
  * lack the last writes. A primary is known by the run id of its process and the replication id of its history: where
  * either is new, its answers are not believed until what must not be forgotten was written to it again. A connection that
- * breaks puts its primary in doubt until both were compared.
+ * breaks puts its primary in doubt until both were compared, and so does being a replica for however short a time.
  *
- * @param restore writes again what a primary that was not met before must know, and returns how much that was
- * @param followUp writes again what came in the last moments: whoever had not noticed the change may have confirmed it to
- *   the old primary. Called each second for a minute after a change
+ * @param restore tells a primary that was not met before; where it fails without a cause the time has not come
+ * @param followUp tells what came in the last moments: whoever had not noticed the change may have confirmed it to the
+ *   primary before. Called each second for a minute after a primary was met
+ * @param timeoutMs the longest that {@link Continuity.established} keeps anybody waiting
  */
 export function createContinuity({
   redis,
@@ -30,9 +34,8 @@ export function createContinuity({
   log,
 }: {
   redis: Redis
-  restore: () => Promise<number>
-  followUp: () => Promise<number>
-  /** The longest that {@link Continuity.established} keeps anybody waiting. */
+  restore: Telling
+  followUp: Telling
   timeoutMs: number
   log: Log
 }) {
@@ -40,6 +43,7 @@ export function createContinuity({
   const confirmed = new Map<Node, string>()
   const breaks = new WeakMap<Node, number>()
   const examining = new Map<Node, Promise<void>>()
+  const strange = new Set<Node>()
   let lineages = new Set<string>()
   let running: Promise<unknown> = Promise.resolve()
   let next: Promise<void> | undefined
@@ -54,22 +58,29 @@ export function createContinuity({
       confirmed.delete(node)
     })
   })
+  onRoles(redis, () => {
+    const primaries = primariesOf(redis)
+    for (const node of confirmed.keys()) if (!primaries.includes(node)) confirmed.delete(node)
+  })
   const heartbeat = setInterval(() => void beat(), heartbeatMs).unref()
 
-  /** Whether what is said of a key at this moment may be believed; to be asked when the answer is there. */
-  function holds(key: string): boolean {
+  /**
+   * The server whose word on a key may be believed at this moment, if there is one. An answer counts where it is the same
+   * before the question and when the answer is there.
+   */
+  function sourceOf(key: string): Node | null {
     const node = primaryOf(redis, key)
-    return node !== undefined && confirmed.has(node)
+    return node !== undefined && confirmed.has(node) ? node : null
   }
 
-  /** Whether that is so of all that Redis says. */
+  /** Whether all that Redis says may be believed. */
   function isWhole(): boolean {
     const primaries = primariesOf(redis)
     return primaries.length > 0 && primaries.every((node) => confirmed.has(node))
   }
 
   /**
-   * Waits until it {@link holds} for a key, and sees to it that it does.
+   * Waits until there is a {@link sourceOf} for a key, and sees to it that there is.
    *
    * @throws AppError `unavailable` when that takes too long
    */
@@ -100,38 +111,43 @@ export function createContinuity({
     const breaksBefore = breaksOf(node)
     const identity = await identityOf(node)
     if (identity === null) throw new AppError('unavailable')
-    if (!lineages.has(identity)) {
-      if (lineages.size > 0) followedUpUntil = performance.now() + followUpMs
-      await restored()
+    const isStrange = !lineages.has(identity)
+    if (isStrange) {
+      followedUpUntil = performance.now() + followUpMs
+      await restored(node)
       if ((await identityOf(node)) !== identity) throw new AppError('unavailable')
     }
-    if (breaksOf(node) !== breaksBefore) throw new AppError('unavailable')
+    if (breaksOf(node) !== breaksBefore || !primariesOf(redis).includes(node)) throw new AppError('unavailable')
     confirmed.set(node, identity)
     // What was met before and is no primary now may have been overtaken, so it is strange when it comes back.
-    lineages = new Set(primariesOf(redis).flatMap((one) => confirmed.get(one) ?? []))
+    if (isStrange) lineages = new Set(confirmed.values())
   }
 
-  /** Has all written again by a run that begins after this call: an earlier one may have written to who was there then. */
-  function restored(): Promise<void> {
+  /** Has a server told by a run that begins after this call: an earlier one may have written to who was there then. */
+  function restored(node: Node): Promise<void> {
+    strange.add(node)
     next ??= running.then(() => {
       next = undefined
-      const run = runRestore()
+      const nodes = [...strange]
+      strange.clear()
+      const run = runRestore(nodes)
       running = run.catch(() => undefined)
       return run
     })
     return next
   }
 
-  async function runRestore(): Promise<void> {
+  async function runRestore(nodes: Node[]): Promise<void> {
     const startedAt = performance.now()
     try {
-      const count = await restore()
+      const count = await restore((key) => nodes.includes(primaryOf(redis, key)!))
       log('redis.replayed', { count, duration_ms: Math.round(performance.now() - startedAt) })
       told = undefined
     } catch (error) {
-      const { code, name } = ((error as Error).cause ?? error) as { code?: string; name: string }
-      if ((code ?? name) !== told) log('redis.replaying', { error: code ?? name })
-      told = code ?? name
+      const { cause } = error as { cause?: { code?: string; name: string } }
+      const reason = cause && (cause.code ?? cause.name)
+      if (reason !== undefined && reason !== told) log('redis.replaying', { error: reason })
+      told = reason
       throw error
     }
   }
@@ -141,7 +157,8 @@ export function createContinuity({
     if (beating) return
     beating = true
     await Promise.allSettled(primariesOf(redis).map(lookAt))
-    if (performance.now() < followedUpUntil && isWhole()) await followUp().catch(() => undefined)
+    if (performance.now() < followedUpUntil && confirmed.size > 0)
+      await followUp((key) => sourceOf(key) !== null).catch(() => undefined)
     beating = false
   }
 
@@ -164,9 +181,11 @@ export function createContinuity({
   }
 
   return {
-    holds,
+    sourceOf,
     isWhole,
     established,
+    /** Looks now and not at the next beat, since it has become possible to tell. */
+    look: () => void beat(),
     stop: () => clearInterval(heartbeat),
   }
 }

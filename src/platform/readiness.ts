@@ -22,9 +22,9 @@ export type Readiness = () => Promise<Checks>
 /** Whether a request would come to anything. */
 export function isReady(
   checks: Checks,
-): checks is Checks & { redis: 'ok' | 'evicts'; postgres: 'ok'; migrations: 'ok' } {
+): checks is Checks & { redis: 'ok' | 'evicts' | 'partial'; postgres: 'ok'; migrations: 'ok' } {
   const { redis, postgres, migrations } = checks
-  return (redis === 'ok' || redis === 'evicts') && postgres === 'ok' && migrations === 'ok'
+  return (redis === 'ok' || redis === 'evicts' || redis === 'partial') && postgres === 'ok' && migrations === 'ok'
 }
 
 const keptMs = 1000

@@ -62,6 +62,7 @@ export function openRedis({
     },
   }
   const redis = connect(place)
+  sendNothingLate(redis)
   if (onCommand) timeCommands(redis, onCommand)
   redis.on('ready', () => {
     redis.options.enableOfflineQueue = true
@@ -97,7 +98,10 @@ export function openRedis({
           // The sentinels tell of another primary while the old one still answers.
           failoverDetector: true,
           sentinelCommandTimeout: timeoutMs,
-          sentinelRetryStrategy: retryDelayMs,
+          sentinelRetryStrategy(attempt) {
+            redis.options.enableOfflineQueue = false
+            return retryDelayMs(attempt)
+          },
           sentinelReconnectStrategy: () => retryMaxMs,
           ...(to.tls && { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true }),
         }),
@@ -159,6 +163,22 @@ export function primaryOf(redis: Redis, key: string): Node | undefined {
 export function onNode(redis: Redis, met: (node: Node) => void): void {
   if (isCluster(redis)) redis.on('+node', met)
   else met(redis)
+}
+
+/** Calls back when it may have changed who takes the writes. */
+export function onRoles(redis: Redis, changed: () => void): void {
+  if (isCluster(redis)) redis.on('refresh', changed)
+}
+
+/** Keeps what was refused while it waited for a connection from being sent when there is one. */
+function sendNothingLate(redis: Redis): void {
+  const guard = (to: Redis) => {
+    const send = to.sendCommand.bind(to) as (...all: unknown[]) => unknown
+    to.sendCommand = (command: Parameters<Node['sendCommand']>[0], ...rest: unknown[]) =>
+      (command as unknown as { isSettled: boolean }).isSettled ? command.promise : send(command, ...rest)
+  }
+  guard(redis)
+  if (isCluster(redis)) onNode(redis, guard)
 }
 
 /** Logs once when a server of a cluster is lost, and when it is there again; it is tried for each command that needs it. */

@@ -105,7 +105,7 @@ export function createSessions({
 }: {
   redis: Redis
   /** Whether Redis may have forgotten endings: then no token is live. */
-  continuity: Pick<Continuity, 'holds' | 'established'>
+  continuity: Pick<Continuity, 'sourceOf' | 'established'>
   prefix: string
   clock: Clock
   lives: () => Lives
@@ -612,6 +612,8 @@ export function createSessions({
     forgetUnwritten,
     estimateOpen,
     settle,
+    /** Where all the sessions of a user lie. */
+    keyOf: keys.sessions,
     /** For operators, who look for what the two stores do not agree on. */
     upkeep,
   }

@@ -17,22 +17,23 @@ const batchMax = 256
  * Makes the look-up of the token check.
  *
  * Nothing is believed of a Redis that may have forgotten endings: an answer counts if Redis is known to go on from where
- * it was when the answer is there; otherwise that is waited for, and Redis asked again.
+ * it was, before the question and when the answer is there; otherwise Redis is asked once more.
  *
  * @returns what looks up one digest; it throws AppError `unavailable`
  */
 export function createLookUp(
   redis: Redis & SessionScripts,
-  continuity: Pick<Continuity, 'holds' | 'established'>,
+  continuity: Pick<Continuity, 'sourceOf' | 'established'>,
   keys: Keys,
 ): (accessDigest: string) => Promise<LookedUp> {
   async function believed<T>(key: string, ask: () => Promise<T>): Promise<T> {
-    const answer = await ask()
-    if (continuity.holds(key)) return answer
-    await continuity.established(key)
-    const again = await ask()
-    if (continuity.holds(key)) return again
-    throw new AppError('unavailable')
+    for (let isRepeated = false; ; isRepeated = true) {
+      await continuity.established(key)
+      const source = continuity.sourceOf(key)
+      const answer = await ask()
+      if (source && continuity.sourceOf(key) === source) return answer
+      if (isRepeated) throw new AppError('unavailable')
+    }
   }
   return isCluster(redis) ? lookUpInTwoSteps(redis, keys, believed) : lookUpTogether(redis, keys, believed)
 }

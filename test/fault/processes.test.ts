@@ -374,16 +374,16 @@ describe('a process that is killed in the middle of its work', function () {
   }
 
   it('F40 leaves every client its session, or lets it log in, and holds to what it has acknowledged', () =>
-    kill(70, 60, async (chance) => [
+    kill(70, 90, async (chance) => [
       await refreshing(),
       ...(chance() < 0.5 ? [await loggingIn(), await loggingOutEverywhere()] : [await loggingOut()]),
     ]))
 
   it('F41 leaves no address that is taken and lets nobody in', () =>
-    kill(50, 60, () => Promise.all([registering(), registering()])))
+    kill(50, 90, () => Promise.all([registering(), registering()])))
 
   it('F42 leaves exactly one password, and with the new one no session of the old', () =>
-    kill(80, 90, async (chance) => [await resetting(chance), ...(chance() < 0.5 ? [await changing()] : [])]))
+    kill(80, 120, async (chance) => [await resetting(chance), ...(chance() < 0.5 ? [await changing()] : [])]))
 
   it('leaves nothing in the stores that would have to be mended, or would stay for ever', async () => {
     const { out, errors } = await latchkey(['doctor', '--json'], { ...env, DATABASE_URL: database.url })

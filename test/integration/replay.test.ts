@@ -20,7 +20,7 @@ describe('telling Redis again what has ended', function () {
     await database.drop()
   })
 
-  const replay = (withinMs: number, told = new Set<string>()) => room.accounts.replay(withinMs, told)
+  const replay = (withinMs: number, told = new Set<string>()) => room.accounts.replay(withinMs, told, () => true)
   const setOf = (userId: string) => `${keyPrefix}sessions:{${userId}}`
 
   /** Has something done, and then gives Redis back what it had of somebody before that. */
