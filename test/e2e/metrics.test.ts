@@ -40,7 +40,7 @@ describe('the internal listener', () => {
     const ask = async (path: string, method = 'GET') => (await fetch(service.opsUrl + path, { method })).status
 
     expect(await ask('/health/live')).to.equal(200)
-    expect(await ask('/health/ready')).to.equal(200)
+    await eventually(async () => expect(await ask('/health/ready')).to.equal(200))
     for (const path of ['/', '/version', '/v1/me', '/v1/protected', '/metrics/', '/Metrics'])
       expect(await ask(path), path).to.equal(404)
     expect(await ask('/v1/auth/login', 'POST')).to.equal(404)
