@@ -153,13 +153,12 @@ describe('latchkey doctor', function () {
     )
 
     const repairing = examine(['--repair'])
-    await looked
+    await looked.finally(() => watching.disconnect())
     await redis.hset(setOf(someone), someone.tokens.session.id, json)
 
     expect((await repairing).of['sessions dangling']!.says).to.equal('none')
     expect((await client.me(someone.tokens.access_token)).status).to.equal(200)
     expect((await client.refresh(someone.tokens.refresh_token)).status).to.equal(200)
-    watching.disconnect()
   })
 
   it('mends beside logins, refreshes, changes of password and logouts, and ends nothing that is alive', async () => {
