@@ -5,6 +5,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
+import os from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { lanesOf, readSeconds, secondsFile, testFiles } from './lanes.ts'
@@ -17,25 +18,24 @@ const isEpilogue = (line: string) => /^ {2}\d+ passing \(/.test(line)
 
 interface Lane {
   process: ChildProcess
-  /** Of each file, as it was now. */
-  seconds: Map<string, number>
-  /** What it has to say at the end; what came before it has been printed as it came. */
-  ended: Promise<{ code: number; epilogue: string[] }>
+  ended: Promise<{
+    code: number
+    /** What it has to say at the end; what came before it has been printed as it came. */
+    epilogue: string[]
+    /** Of each part of a file. */
+    seconds: [file: string, seconds: number][]
+  }>
 }
 
-function startLane(files: string[], number: number): Lane {
-  const reporter = path.join(root, 'dev/test-reporter.mjs')
-  const child = spawn(process.execPath, [mocha, '--reporter', reporter, ...colour(), ...files], {
+function startLane(files: string[], number: number, folder: string): Lane {
+  const times = path.join(folder, String(number))
+  const reporter = ['--reporter', path.join(root, 'dev/test-reporter.mjs'), '--reporter-option', `file=${times}`]
+  const child = spawn(process.execPath, [mocha, ...reporter, ...colour(), ...files], {
     cwd: root,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  })
-  const seconds = new Map<string, number>()
-  child.on('message', ({ file, ms }: { file: string; ms: number }) => {
-    const name = path.relative(root, file)
-    seconds.set(name, (seconds.get(name) ?? 0) + ms / 1000)
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
   const epilogue: string[] = []
-  const told = [child.stdout!, child.stderr!].map(async (stream) => {
+  const told = [child.stdout, child.stderr].map(async (stream) => {
     for await (const line of createInterface(stream))
       if (epilogue.length > 0 || isEpilogue(line)) epilogue.push(line)
       else process.stdout.write(`${number} | ${line}\n`)
@@ -43,31 +43,43 @@ function startLane(files: string[], number: number): Lane {
   const ended = (async () => {
     const [code] = (await once(child, 'close')) as [number | null]
     await Promise.all(told)
-    return { code: code ?? 1, epilogue }
+    const lines = fs.existsSync(times) ? fs.readFileSync(times, 'utf8').trim().split('\n') : []
+    const seconds = lines.map((line): [string, number] => {
+      const [file, took] = JSON.parse(line) as [string, number]
+      return [path.relative(root, file), took]
+    })
+    return { code: code ?? 1, epilogue, seconds }
   })()
-  return { process: child, seconds, ended }
+  return { process: child, ended }
 }
 
 const colour = () => (process.stdout.isTTY ? ['--color'] : [])
 
 async function runAll(): Promise<number> {
-  const lanes = lanesOf(testFiles(), readSeconds(), laneCount).map((files, i) => startLane(files, i + 1))
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'latchkey-lanes-'))
+  const lanes = lanesOf(testFiles(), readSeconds(), laneCount).map((files, i) => startLane(files, i + 1, folder))
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(name, () => lanes.forEach((lane) => lane.process.kill(name)))
   const ends = await Promise.all(lanes.map(({ ended }) => ended))
-  for (const [i, { epilogue, code }] of ends.entries())
-    console.log([``, `Lane ${i + 1} of ${laneCount}, exit code ${code}:`, ...epilogue].join('\n'))
-  const seconds = lanes.flatMap((lane) => Array.from(lane.seconds))
-  const longest = seconds.toSorted(([, a], [, b]) => b - a).slice(0, 10)
-  console.log(
-    `\nThe longest:${longest.map(([file, time]) => `\n  ${time.toFixed(1).padStart(6)} s  ${file}`).join('')}`,
-  )
+  fs.rmSync(folder, { recursive: true })
+  const seconds = new Map<string, number>()
+  for (const [i, end] of ends.entries()) {
+    let sum = 0
+    for (const [file, took] of end.seconds) {
+      seconds.set(file, (seconds.get(file) ?? 0) + took)
+      sum += took
+    }
+    console.log(`\nLane ${i + 1} of ${laneCount}, ${Math.round(sum)} s, exit code ${end.code}:`)
+    console.log(end.epilogue.join('\n'))
+  }
+  const longest = [...seconds].toSorted(([, a], [, b]) => b - a).slice(0, 10)
+  console.log(`The longest:${longest.map(([file, took]) => `\n  ${took.toFixed(1).padStart(6)} s  ${file}`).join('')}`)
   if (process.env['RENEW_TEST_SECONDS'] === 'true') renew(seconds)
   return Math.max(...ends.map(({ code }) => code))
 }
 
-function renew(seconds: [file: string, time: number][]): void {
-  const rounded = seconds.map(([file, time]): [string, number] => [file, Math.max(1, Math.round(time))])
+function renew(seconds: Map<string, number>): void {
+  const rounded = [...seconds].map(([file, took]): [string, number] => [file, Math.max(1, Math.round(took))])
   const sorted = Object.fromEntries(rounded.toSorted(([a], [b]) => (a < b ? -1 : 1)))
   fs.writeFileSync(secondsFile, `${JSON.stringify(sorted, null, 2)}\n`)
 }

@@ -47,10 +47,12 @@ describe('health', () => {
     await ready()
     const commands = async () => /total_commands_processed:(\d+)/.exec(await redis.operator().info('stats'))![1]
     const before = Number(await commands())
+    const startedAt = performance.now()
 
     await Promise.all(Array.from({ length: 50 }, () => service.client.get('/health/ready')))
 
-    expect(Number(await commands()) - before, 'commands, with our own').to.be.below(5)
+    const seconds = Math.ceil((performance.now() - startedAt) / 1000)
+    expect(Number(await commands()) - before, 'commands, with our own').to.be.at.most(1 + 3 * seconds)
   })
 
   it('F11 says that Redis evicts under another policy than noeviction, and warns once', async () => {
