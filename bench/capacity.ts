@@ -84,7 +84,12 @@ export async function measureCapacity(stage: Stage): Promise<CapacityFigures> {
     )
   const replay = async () => {
     const startedAt = performance.now()
-    const revived = await services.accounts.replay(widestWindowMs, new Set(), () => true)
+    const revived = await services.accounts.replay({
+      withinMs: widestWindowMs,
+      told: new Set(),
+      concerns: () => true,
+      seen: null,
+    })
     return { revived, perSecond: (endedCount / (performance.now() - startedAt)) * 1000 }
   }
   const told = await replay()

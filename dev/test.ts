@@ -41,8 +41,9 @@ function startLane(files: string[], number: number, folder: string): Lane {
       else process.stdout.write(`${number} | ${line}\n`)
   })
   const ended = (async () => {
-    const [code] = (await once(child, 'close')) as [number | null]
+    const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
     await Promise.all(told)
+    if (signal) epilogue.push(`  It was ended by ${signal} before its end.`)
     const lines = fs.existsSync(times) ? fs.readFileSync(times, 'utf8').trim().split('\n') : []
     const seconds = lines.map((line): [string, number] => {
       const [file, took] = JSON.parse(line) as [string, number]

@@ -65,16 +65,26 @@ export function createServices(
   bulletin.follow('clients', clients.reread)
   let migrated = false
   /** What the Redis of now was told, so that telling it once more what came last costs little. */
-  const told = new Set<string>()
+  const [told, seen] = [new Set<string>(), new Set<string>()]
   const continuity = createContinuity({
     redis,
     async restore(concerns) {
       if (!migrated) throw new AppError('unavailable')
       told.clear()
-      const accessLifeMs = settings.current().access_token_ttl_seconds * 1000
-      return accounts.replay(accessLifeMs + clocksDifferMaxMs, told, (userId) => concerns(sessions.keyOf(userId)))
+      return accounts.replay({
+        withinMs: settings.current().access_token_ttl_seconds * 1000 + clocksDifferMaxMs,
+        told,
+        concerns: (userId) => concerns(sessions.keyOf(userId)),
+        seen: null,
+      })
     },
-    followUp: (concerns) => accounts.replay(clocksDifferMaxMs, told, (userId) => concerns(sessions.keyOf(userId))),
+    followUp: (concerns) =>
+      accounts.replay({
+        withinMs: clocksDifferMaxMs,
+        told,
+        concerns: (userId) => concerns(sessions.keyOf(userId)),
+        seen,
+      }),
     timeoutMs: config.redisTimeoutMs,
     log,
   })

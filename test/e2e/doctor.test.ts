@@ -97,7 +97,8 @@ describe('latchkey doctor', function () {
       session_id: journalled.tokens.session.id,
       user_id: journalled.id,
       reason: 'logged-out',
-      ended_at: new Date(),
+      // Longer ago than an instance that has met a Redis tells it again by itself.
+      ended_at: new Date(Date.now() - 3_600_000),
     })
     await knex('users').where({ id: moved.id }).increment('session_epoch', 1)
     await knex('users').where({ id: disabled.id }).update({ disabled_at: new Date() })
@@ -152,13 +153,12 @@ describe('latchkey doctor', function () {
     )
 
     const repairing = examine(['--repair'])
-    await looked
+    await looked.finally(() => watching.disconnect())
     await redis.hset(setOf(someone), someone.tokens.session.id, json)
 
     expect((await repairing).of['sessions dangling']!.says).to.equal('none')
     expect((await client.me(someone.tokens.access_token)).status).to.equal(200)
     expect((await client.refresh(someone.tokens.refresh_token)).status).to.equal(200)
-    watching.disconnect()
   })
 
   it('mends beside logins, refreshes, changes of password and logouts, and ends nothing that is alive', async () => {
@@ -182,12 +182,13 @@ describe('latchkey doctor', function () {
     }
     const crowd = Promise.all(Array.from({ length: 4 }, busy))
 
-    const { of } = await examine(['--repair'])
+    while (alive.length <= 20) {
+      const { of } = await examine(['--repair'])
+      for (const kind of ['ended', 'stranded', 'lasting']) expect(of[`sessions ${kind}`]!.says, kind).to.equal('none')
+    }
     mending.isOver = true
     await crowd
 
-    for (const kind of ['ended', 'stranded', 'lasting']) expect(of[`sessions ${kind}`]!.says, kind).to.equal('none')
-    expect(alive.length).to.be.greaterThan(20)
     for (const { access_token, refresh_token } of alive) {
       expect((await client.me(access_token)).status).to.equal(200)
       expect((await client.refresh(refresh_token)).status).to.equal(200)

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { createClient } from '../support/client.ts'
 import { note, untilReadyIs } from '../support/faults.ts'
 import { password } from '../support/people.ts'
-import { random, seed } from '../support/seed.ts'
+import { random, seed, some } from '../support/seed.ts'
 import { check } from './history/checker.ts'
 import { claimsLogouts, endsLater, keepsChecks, replaysForEver, startLiar, type Lie } from './history/liar.ts'
 import { forget, runNemesis } from './history/nemesis.ts'
@@ -17,9 +17,9 @@ import { mixture, readAll, runClients, settle, type Manner, type Person, type Wo
  *
  * HISTORY_SECONDS makes the history longer (40), FAULT_SEED repeats its choices; not the order in which things happen.
  */
-const historySeconds = Number(process.env['HISTORY_SECONDS'] ?? 40)
+const historySeconds = Number(process.env['HISTORY_SECONDS'] ?? some(40))
 /** A machine that is short of time takes up to twice as long, or the history would say little. */
-const answersMin = 1000
+const answersMin = some(1000)
 
 describe('a history of many clients', function () {
   this.timeout(60_000 + historySeconds * 4000)

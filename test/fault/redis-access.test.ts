@@ -30,14 +30,15 @@ describe('a Redis that is reached by TLS and knows its users', function () {
     tls = certifyLoopback(folder)
     database = await ownDatabase()
   })
-  afterEach(async () => {
-    for (const { process } of processes) process.kill('SIGTERM')
-    await Promise.all(processes.splice(0).map(({ exitCode }) => exitCode))
-  })
   after(async () => {
     await database.drop()
     fs.rmSync(folder, { recursive: true })
   })
+
+  async function endProcesses(): Promise<void> {
+    for (const { process } of processes) process.kill('SIGTERM')
+    await Promise.all(processes.splice(0).map(({ exitCode }) => exitCode))
+  }
 
   function begin(env: Record<string, string>): ServiceProcess {
     const service = startProcess(env)
@@ -81,6 +82,7 @@ describe('a Redis that is reached by TLS and knows its users', function () {
         await expectShutOut(trustless.url)
         await trustless.close()
       } finally {
+        await endProcesses()
         await topology.discard()
       }
     })

@@ -20,7 +20,8 @@ describe('telling Redis again what has ended', function () {
     await database.drop()
   })
 
-  const replay = (withinMs: number, told = new Set<string>()) => room.accounts.replay(withinMs, told, () => true)
+  const replay = (withinMs: number, told = new Set<string>(), seen: Set<string> | null = null) =>
+    room.accounts.replay({ withinMs, told, concerns: () => true, seen })
   const setOf = (userId: string) => `${keyPrefix}sessions:{${userId}}`
 
   /** Has something done, and then gives Redis back what it had of somebody before that. */
@@ -101,6 +102,20 @@ describe('telling Redis again what has ended', function () {
     expect(await replay(minute, told)).to.equal(0)
 
     expect(await room.redis.hexists(setOf(session.userId), session.id)).to.equal(1)
+  })
+
+  it('acts on the second look where nothing may be missing, since a change may be under way', async () => {
+    const { session, pair } = await room.aPerson()
+    await forgetting(session.userId, () =>
+      room.accounts.logOutEverywhere({ ...session, sessionId: session.id, client }),
+    )
+    const [told, seen] = [new Set<string>(), new Set<string>()]
+
+    expect(await replay(minute, told, seen)).to.equal(0)
+    expect(await kindOf(pair.accessToken)).to.equal('live')
+
+    expect(await replay(minute, told, seen)).to.equal(1)
+    expect(await kindOf(pair.accessToken)).to.equal('ended')
   })
 
   it('says again who somebody is that was changed', async () => {

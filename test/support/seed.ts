@@ -17,6 +17,12 @@ export function random(label: string): () => number {
   }
 }
 
+/** How much is left to chance: all of it in the fault suite by itself, a part of it among all tests (FAULT_EFFORT). */
+export const effort = Number(process.env['FAULT_EFFORT'] ?? 1)
+
+/** So many of what is done at random. */
+export const some = (count: number) => Math.ceil(count * effort)
+
 function chosenSeed(): number {
   const given = process.env['FAULT_SEED']
   if (given === undefined || given === '') return Math.floor(Math.random() * 1_000_000)

@@ -10,7 +10,8 @@ import { asRedisUser, userWords } from './acl.ts'
  * to a database and a key prefix of its own, and removes both.
  *
  * TEST_REDIS says in what form the throw-away Redis is: `single`, or `sentinel`, or `cluster`. In the latter two the
- * service is the user there that docs/operating.md recommends, and may do no more.
+ * service is the user there that docs/operating.md recommends, and may do no more. Nothing is left out on either: a test
+ * that harms a Redis of its own (`ownRedis`) harms a single one, and what failovers do is in test/fault/topologies.test.ts.
  */
 
 let started: Stores | undefined

@@ -200,6 +200,34 @@ describe('docs/operating.md', () => {
   })
 })
 
+describe('the page on reliability', () => {
+  const page = readDocument('docs/reliability.md')
+  const root = path.resolve(import.meta.dirname, '../..')
+  const sources = (folder: string) =>
+    fs
+      .readdirSync(path.join(root, folder))
+      .filter((name) => name.endsWith('.test.ts'))
+      .map((name) => path.join(folder, name))
+  const rowsIn = (text: string) => [...new Set(text.match(/\bF\d\d\b/g))].toSorted()
+
+  it('names every fault that the tests name, and no other, with a file in which it is', () => {
+    const files = ['test/fault', 'test/e2e', 'test/integration'].flatMap(sources)
+    const text = new Map(files.map((file) => [file, fs.readFileSync(path.join(root, file), 'utf8')]))
+    expect(rowsIn(page)).to.deep.equal(rowsIn([...text.values()].join('\n')))
+    for (const [line, row, named] of page.matchAll(/^\|(.+?)\|.*?\|(.*?\.test\.ts`)/gm)) {
+      const inFiles = [...named!.matchAll(/`([\w/.-]+\.test\.ts)`/g)].map(([, name]) =>
+        name!.includes('/') ? name! : `test/fault/${name}`,
+      )
+      for (const file of inFiles) expect(files, line).to.include(file)
+      for (const id of rowsIn(row!))
+        expect(
+          inFiles.some((file) => text.get(file)!.includes(id)),
+          line,
+        ).to.equal(true)
+    }
+  })
+})
+
 describe('.env.example', () => {
   const example = readDocument('.env.example')
 
