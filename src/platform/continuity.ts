@@ -5,7 +5,7 @@ import { fromRedis, onNode, onRoles, primariesOf, primaryOf, type Node, type Red
 
 /** How often each primary is asked whether it still is the one it was. */
 const heartbeatMs = 1000
-/** For so long after a primary was met another instance may go on writing to the one before. */
+/** For so long after a change of primaries another instance may go on writing to the one before. */
 const followUpMs = 60_000
 
 export type Continuity = ReturnType<typeof createContinuity>
@@ -23,7 +23,7 @@ export type Telling = (concerns: (key: string) => boolean) => Promise<number>
  *
  * @param restore tells a primary that was not met before; where it fails without a cause the time has not come
  * @param followUp tells what came in the last moments: whoever had not noticed the change may have confirmed it to the
- *   primary before. Called each second for a minute after a primary was met
+ *   primary before. Called each second for a minute after a change; who has just started leaves that to the others
  * @param timeoutMs the longest that {@link Continuity.established} keeps anybody waiting
  */
 export function createContinuity({
@@ -113,7 +113,7 @@ export function createContinuity({
     if (identity === null) throw new AppError('unavailable')
     const isStrange = !lineages.has(identity)
     if (isStrange) {
-      followedUpUntil = performance.now() + followUpMs
+      if (lineages.size > 0) followedUpUntil = performance.now() + followUpMs
       await restored(node)
       if ((await identityOf(node)) !== identity) throw new AppError('unavailable')
     }
