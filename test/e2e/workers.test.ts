@@ -110,7 +110,8 @@ describe('several processes behind one port', function () {
     expect(told.get('latchkey_logins_total{outcome="succeeded"}')).to.equal(5)
     expect(told.get('latchkey_registrations_total')).to.equal(1)
     expect(told.get('latchkey_store_up{store="redis"}')).to.equal(1)
-    expect(told.get('latchkey_open_sessions')).to.equal(6)
+    // An estimate from draws, with a standard error of a third of a session here: the sum of three would be 18.
+    expect(told.get('latchkey_open_sessions')).to.be.closeTo(6, 2)
     expect(told.get('latchkey_mails_queued'), 'two links, and one to confirm the address').to.equal(3)
   })
 
