@@ -64,13 +64,14 @@ export function createServices(
   const clients = createClients({ knex, audit, clock })
   bulletin.follow('clients', clients.reread)
   let migrated = false
-  /** What the Redis of now was told, so that telling it once more what came last costs little. */
+  /** What the Redis of now was told, and which epochs were seen since: so that telling it what came last costs little. */
   const [told, seen] = [new Set<string>(), new Set<string>()]
   const continuity = createContinuity({
     redis,
     async restore(concerns) {
       if (!migrated) throw new AppError('unavailable')
       told.clear()
+      seen.clear()
       return accounts.replay({
         withinMs: settings.current().access_token_ttl_seconds * 1000 + clocksDifferMaxMs,
         told,

@@ -8,6 +8,7 @@ import { startBusyClients, type BusyClients, type HeldSession, type Introspect }
 import { expectProblem, type Answer, type ApiClient, type Tokens } from '../support/client.ts'
 import { aServiceClient, type Credentials } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
+import { recoveryMs } from '../support/faults.ts'
 import { readMails } from '../support/mailbox.ts'
 import { aPerson, aSession, password, type Someone } from '../support/people.ts'
 import { random, seed } from '../support/seed.ts'
@@ -16,8 +17,6 @@ import { startSmtp, type SmtpSink } from '../support/smtp.ts'
 import { keyPrefix, ownDatabase } from '../support/stores.ts'
 import { ownCluster, ownSentinel, slotsOf, type OwnTopology } from '../support/topologies.ts'
 
-/** A service that was hit by whatever is well again within this time, without a restart. */
-const recoveryMs = 15_000
 /** What was acknowledged so shortly after a primary was killed had been done by it before. */
 const inFlightMs = 500
 

@@ -1,10 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Answer, ApiClient, Tokens } from './client.ts'
+import { answerMs } from './faults.ts'
 import { aPerson, aSession, type Someone } from './people.ts'
-
-/** The longest that an answer may take. */
-const answerMs = 5000
 
 /** What a client was told of a session, and when. */
 export interface HeldSession {
