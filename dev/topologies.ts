@@ -56,6 +56,7 @@ export const primaryName = 'latchkey'
 
 /** So that a failover takes seconds here; in production both are longer. */
 const downAfterMs = 1000
+const tiltMs = 1000
 const clusterNodeTimeoutMs = 1500
 
 const startTimeoutMs = 30_000
@@ -107,9 +108,11 @@ export async function startSentinel(options: TopologyOptions): Promise<SentinelS
       ]),
     ),
   )
-  await untilAll(sentinels, undefined, signal, async (sentinel) =>
-    String(await sentinel.call('SENTINEL', 'CKQUORUM', primaryName)).startsWith('OK 3 usable'),
-  )
+  await untilAll(sentinels, undefined, signal, async (sentinel) => {
+    // One that was stopped for two seconds, or had no processor for as long, does nothing for thirty (its TILT mode).
+    await sentinel.call('SENTINEL', 'DEBUG', 'TILT-PERIOD', tiltMs).catch(() => undefined) // Redis 6 has no such command
+    return String(await sentinel.call('SENTINEL', 'CKQUORUM', primaryName)).startsWith('OK 3 usable')
+  })
   const addresses = sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')
   const scheme = options.tls ? 'rediss+sentinel' : 'redis+sentinel'
   return { url: `${scheme}://${addresses}/${primaryName}`, nodes: [primary, ...replicas], sentinels }
