@@ -1,35 +1,35 @@
-import { METHODS } from 'node:http'
+import { METHODS, type RequestListener } from 'node:http'
 import { Router } from '@koa/router'
 import Koa, { type Context, type Next } from 'koa'
-import { v4 } from 'uuid'
 import { AppError } from '../errors.ts'
 import type { Metrics } from '../metrics/index.ts'
-import type { Log, LogFields } from '../platform/log.ts'
 import type { Readiness } from '../platform/readiness.ts'
 import type { Client } from '../sessions/index.ts'
 import { adminOf, underAudit } from './admin.ts'
-import { checkBearer, checkClient, clientOf, readBody, readParams, readQuery } from './guard.ts'
-import { oauthErrorOf, problemOf } from './problems.ts'
+import { readForm, readJson } from './body.ts'
+import { createDirect } from './direct.ts'
+import { Exchange, jsonType, problemType, type Around } from './exchange.ts'
+import { checkBearer, checkBody, checkClient, clientOf, readParams, readQuery } from './guard.ts'
+import { oauthErrorOf } from './problems.ts'
 import { demandsBearer, takesBody, type Bearer, type Refused, type Route, type Services } from './route.ts'
 import { routes } from './routes/index.ts'
 import * as service from './routes/service.ts'
 
 export const urlMaxChars = 8192
 
-interface Around {
-  log: Log
-  stopping: () => boolean
-}
-
-/** The HTTP API over the services, as a Koa application. */
-export function createApp({ services, ...around }: Around & { services: Services }): Koa {
-  return assemble(around, (router) => {
+/** The HTTP API over the services. */
+export function createApp({ services, ...around }: Around & { services: Services }): RequestListener {
+  const takes = createDirect({ services, ...around })
+  const koa = assemble(around, (router) => {
     for (const route of routes) {
       const methods = route.method === 'any' ? METHODS : [route.method]
       const answer = route.dialect === 'oauth' ? runInOauth : run
       router.register(route.path, methods, (ctx) => answer(route, ctx, services))
     }
   })
+  return (request, response) => {
+    if (!takes(request, response)) koa(request, response)
+  }
 }
 
 /**
@@ -41,7 +41,7 @@ export function createOpsApp({
   readiness,
   metrics,
   ...around
-}: Around & { readiness: Readiness; metrics: Pick<Metrics, 'text' | 'contentType'> }): Koa {
+}: Around & { readiness: Readiness; metrics: Pick<Metrics, 'text' | 'contentType'> }): RequestListener {
   return assemble(around, (router) => {
     router.get(service.live.path, (ctx) => sendReply(ctx, service.sayLive()))
     router.get(service.ready.path, async (ctx) => sendReply(ctx, await service.sayReady(readiness)))
@@ -53,71 +53,45 @@ export function createOpsApp({
   })
 }
 
-function assemble({ log, stopping }: Around, addTo: (router: Router) => void): Koa {
+function assemble(around: Around, addTo: (router: Router) => void): RequestListener {
   const app = new Koa()
   app.silent = true
-  app.use((ctx, next) => answerAll(ctx, next, log, stopping))
+  app.use((ctx, next) => answerAll(ctx, next, around))
   const router = new Router({ strict: true, sensitive: true })
   addTo(router)
   app.use(router.routes())
   app.use(nothingHere)
-  return app
+  const handle = app.callback()
+  return (request, response) => void handle(request, response)
 }
 
 /** The outermost layer: what every answer carries, and every error as a problem. */
-async function answerAll(ctx: Context, next: Next, log: Log, stopping: () => boolean): Promise<void> {
-  const startedAt = performance.now()
-  const requestId = v4()
-  ctx.set('X-Request-Id', requestId)
+async function answerAll(ctx: Context, next: Next, around: Around): Promise<void> {
+  const exchange = new Exchange(around)
+  ctx.set('X-Request-Id', exchange.requestId)
   ctx.set('Cache-Control', 'no-store')
   ctx.set('X-Content-Type-Options', 'nosniff')
-  let problem: AppError | undefined
   try {
     if (ctx.url.length > urlMaxChars) throw new AppError('uri-too-long')
     if (ctx.req.headers.host === undefined && ctx.req.httpVersion === '1.1') throw new AppError('malformed-request')
     await next()
   } catch (error) {
-    const told = error instanceof AppError ? error : new AppError('internal-error', { cause: error })
-    problem = told
-    const { status, headers, body } = problemOf(told, requestId)
-    if (status >= 500)
-      log(status === 503 ? 'store.failed' : 'request.failed', { request_id: requestId, ...causeOf(told) })
-    send(ctx, status, body, headers, 'application/problem+json; charset=utf-8')
+    const { status, headers, body } = exchange.refuse(error)
+    send(ctx, status, body, headers, problemType)
   }
-  if (stopping()) ctx.set('Connection', 'close')
-  log('request.done', {
-    request_id: requestId,
-    method: ctx.method,
-    route: (ctx['_matchedRoute'] as string | undefined) ?? 'none',
-    status: ctx.status,
-    ...(problem && { code: problem.code, ...(problem.reason !== undefined && { reason: problem.reason }) }),
-    duration_ms: Math.round((performance.now() - startedAt) * 1000) / 1000,
-  })
-}
-
-/** What a log may say of a cause: its kind and where it came from, not its message, which may quote the caller. */
-function causeOf({ cause }: AppError): LogFields {
-  if (!(cause instanceof Error)) return {}
-  const { code } = cause as { code?: unknown }
-  return {
-    error: typeof code === 'string' ? `${cause.name} ${code}` : cause.name,
-    ...(cause.stack && {
-      stack: cause.stack
-        .split('\n')
-        .filter((line) => line.startsWith('    at '))
-        .join('\n'),
-    }),
-  }
+  if (exchange.isLast) ctx.set('Connection', 'close')
+  const route = (ctx['_matchedRoute'] as string | undefined) ?? 'none'
+  exchange.done({ method: ctx.method, route, status: ctx.status })
 }
 
 async function run(route: Route, ctx: Context, services: Services): Promise<void> {
   const { mustBeAdmin } = services.accounts.administration
-  const client = clientOf(ctx, services)
+  const client = clientOf(ctx.req, services)
   const caller = await callerOf(route, ctx, client, services)
   const answer = async () => {
     const params = route.params ? readParams(route.params, ctx['params']) : undefined
     const query = route.query ? readQuery(route.query, ctx.querystring) : undefined
-    const body = takesBody(route) ? await readBody(ctx, route, services) : undefined
+    const body = takesBody(route) ? checkBody(await readBody(route, ctx), route, services) : undefined
     // A body may be half a minute under way, long enough to be demoted in.
     if (route.auth === 'admin' && takesBody(route)) await mustBeAdmin((caller as Bearer).userId)
     return route.handle({ body, params, query, caller, client }, services)
@@ -136,9 +110,12 @@ async function runInOauth(route: Route, ctx: Context, services: Services): Promi
   } catch (error) {
     const told = error instanceof AppError && oauthErrorOf(error)
     if (!told) throw error
-    send(ctx, told.status, told.body, told.headers, 'application/json; charset=utf-8')
+    send(ctx, told.status, told.body, told.headers, jsonType)
   }
 }
+
+const readBody = ({ dialect }: Route, ctx: Context): Promise<unknown> =>
+  dialect === 'oauth' ? readForm(ctx.req) : readJson(ctx)
 
 /** Who asks, as far as the route wants to know. @throws AppError when it must know and they do not say */
 async function callerOf(
@@ -149,10 +126,10 @@ async function callerOf(
 ): Promise<Bearer | Refused | null> {
   if (route.auth === 'none') return null
   if (route.auth === 'client') {
-    await checkClient(ctx, client, services)
+    await checkClient(ctx.req, client, services)
     return null
   }
-  const caller = await checkBearer(ctx, client, services)
+  const caller = await checkBearer(ctx.req, client, services)
   if (demandsBearer(route) && 'refusal' in caller) throw caller.refusal
   return caller
 }
@@ -161,7 +138,7 @@ function sendReply(
   ctx: Context,
   { status, body, headers }: { status: number; body: unknown; headers?: Record<string, string> },
 ): void {
-  send(ctx, status, body, headers, 'application/json; charset=utf-8')
+  send(ctx, status, body, headers, jsonType)
 }
 
 function send(

@@ -4,21 +4,16 @@ import { HttpMethodEnum, koaBody } from 'koa-body'
 import { AppError } from '../errors.ts'
 import { isAmbiguous } from './json.ts'
 
-const common = {
+const parseJson = koaBody({
+  json: true,
+  jsonLimit: '64kb',
+  urlencoded: false,
   text: false,
   multipart: false,
   includeUnparsed: true,
   parsedMethods: [HttpMethodEnum.POST, HttpMethodEnum.PUT, HttpMethodEnum.PATCH, HttpMethodEnum.DELETE],
-}
-const parseJson = koaBody({ ...common, json: true, jsonLimit: '64kb', urlencoded: false })
-/** Only the text of a form is wanted; what the parser makes of it is not looked at. */
-const parseForm = koaBody({
-  ...common,
-  json: false,
-  urlencoded: true,
-  formLimit: '64kb',
-  queryString: { depth: 0, parameterLimit: 1 },
 })
+const formMaxBytes = 64 * 1024
 const jsonType = /^application\/json *(; *charset="?utf-8"?)?$/i
 const formType = /^application\/x-www-form-urlencoded *(; *charset="?utf-8"?)?$/i
 const done = async () => undefined
@@ -26,23 +21,43 @@ const done = async () => undefined
 /**
  * Reads the body of a request as JSON; no body at all is an empty object.
  *
+ * The ways past the parser are closed here: other media types (which it leaves unread), other character sets and
+ * compression, bytes that are no UTF-8, members that occur twice. What the parser says of a body it could not read may
+ * quote it, password and all, and is kept from everybody.
+ *
  * @throws AppError `unsupported-media-type`, `payload-too-large`, `malformed-request`
  */
 export async function readJson(ctx: Context): Promise<unknown> {
-  const text = await readText(ctx, jsonType, parseJson)
-  if (text === null) return {}
-  if (isAmbiguous(text)) throw new AppError('malformed-request')
-  return (ctx.request as unknown as { body: unknown }).body
+  const { req: request } = ctx
+  if (!(await hasBody(request, jsonType))) return {}
+  let receivedBytes = 0
+  request.on('data', (chunk: Buffer) => (receivedBytes += chunk.length))
+  try {
+    await parseJson(ctx, done)
+  } catch (error) {
+    // The parser leaves the rest of a body that it gives up on; unread, it would block the next request of the connection.
+    request.resume()
+    throw new AppError((error as { status?: number }).status === 413 ? 'payload-too-large' : 'malformed-request')
+  }
+  const { rawBody, body } = ctx.request as unknown as { rawBody: string; body: unknown }
+  // Decoding drops a byte order mark and replaces what is no UTF-8; either way the text has other bytes than came.
+  if (Buffer.byteLength(rawBody) !== receivedBytes || rawBody.includes('\uFFFD') || isAmbiguous(rawBody))
+    throw new AppError('malformed-request')
+  return body
 }
 
 /**
  * Reads the body of a request as a form, as the OAuth endpoints take it (RFC 6749 §3.2): a parameter that occurs twice
  * makes it malformed, and one without a value counts as missing.
  *
+ * It is read here and not by a parser: of a parser only the text would be wanted, and that took longer than the rest of
+ * an introspection (figures: bench/README.md).
+ *
  * @throws AppError `unsupported-media-type`, `payload-too-large`, `malformed-request`
  */
-export async function readForm(ctx: Context): Promise<Record<string, string>> {
-  const text = (await readText(ctx, formType, parseForm)) ?? ''
+export async function readForm(request: IncomingMessage): Promise<Record<string, string>> {
+  if (!(await hasBody(request, formType))) return {}
+  const text = await readText(request, formMaxBytes)
   if (/%(?![\da-f]{2})/i.test(text)) throw new AppError('malformed-request')
   const parameters = new Map<string, string>()
   // URLSearchParams would take a question mark at the beginning for the start of a query, and drop it.
@@ -53,36 +68,44 @@ export async function readForm(ctx: Context): Promise<Record<string, string>> {
   return Object.fromEntries([...parameters].filter(([, value]) => value !== ''))
 }
 
+/** Whether there is a body, in UTF-8 and as it was written. @throws AppError `unsupported-media-type` for any other */
+async function hasBody(request: IncomingMessage, type: RegExp): Promise<boolean> {
+  const { headers } = request
+  if (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0) return false
+  if (type.test(headers['content-type'] ?? '') && headers['content-encoding'] === undefined) return true
+  if (headers['transfer-encoding'] !== undefined && (await hasNoBytes(request))) return false
+  throw new AppError('unsupported-media-type')
+}
+
 /**
- * Reads the body of a request as text that a parser has accepted; null when there is none.
+ * Reads a body to its end. What is too long is read on and thrown away: unread, it would block the next request of the
+ * connection.
  *
- * The ways past the parser are closed here: other media types (which it leaves unread), other character sets and
- * compression, bytes that are no UTF-8, members that occur twice. What the parser says of a body it could not read may
- * quote it, password and all, and is kept from everybody.
- *
- * @throws AppError `unsupported-media-type`, `payload-too-large`, `malformed-request`
+ * @throws AppError `payload-too-large`, `malformed-request` when it breaks off or is no UTF-8
  */
-async function readText(ctx: Context, type: RegExp, parse: ReturnType<typeof koaBody>): Promise<string | null> {
-  const { headers } = ctx.req
-  if (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0) return null
-  if (!type.test(headers['content-type'] ?? '') || headers['content-encoding'] !== undefined) {
-    if (headers['transfer-encoding'] !== undefined && (await hasNoBytes(ctx.req))) return null
-    throw new AppError('unsupported-media-type')
-  }
-  let receivedBytes = 0
-  ctx.req.on('data', (chunk: Buffer) => (receivedBytes += chunk.length))
-  try {
-    await parse(ctx, done)
-  } catch (error) {
-    // The parser leaves the rest of a body that it gives up on; unread, it would block the next request of the connection.
-    ctx.req.resume()
-    throw new AppError((error as { status?: number }).status === 413 ? 'payload-too-large' : 'malformed-request')
-  }
-  const { rawBody } = ctx.request as unknown as { rawBody: string }
-  // Decoding drops a byte order mark and replaces what is no UTF-8; either way the text has other bytes than came.
-  if (Buffer.byteLength(rawBody) !== receivedBytes || rawBody.includes('\uFFFD'))
-    throw new AppError('malformed-request')
-  return rawBody
+function readText(request: IncomingMessage, maxBytes: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    const refuse = (code: 'payload-too-large' | 'malformed-request') => {
+      request.off('data', take)
+      request.resume()
+      reject(new AppError(code))
+    }
+    const take = (chunk: Buffer) => {
+      chunks.push(chunk)
+      bytes += chunk.length
+      if (bytes > maxBytes) refuse('payload-too-large')
+    }
+    if (Number(request.headers['content-length']) > maxBytes) return refuse('payload-too-large')
+    request.on('data', take)
+    request.once('end', () => {
+      const text = (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8')
+      if (text.includes('\uFFFD')) refuse('malformed-request')
+      else resolve(text)
+    })
+    request.once('close', () => refuse('malformed-request'))
+  })
 }
 
 /** Whether a body whose length is not told ends without a byte; what comes of one that has some is thrown away. */

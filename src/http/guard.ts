@@ -1,9 +1,8 @@
-import type { Context } from 'koa'
+import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import { AppError, type Fault } from '../errors.ts'
 import { clientAddressOf } from '../platform/address.ts'
 import type { Client } from '../sessions/index.ts'
-import { readForm, readJson } from './body.ts'
 import type { Bearer, Refused, Route, Services } from './route.ts'
 
 const bearer = /^bearer +([\w.~+/=-]+) *$/i
@@ -21,8 +20,11 @@ const noMembers = z.strictObject({})
  *
  * @throws AppError `unavailable`
  */
-export async function checkBearer(ctx: Context, client: Client, services: Services): Promise<Bearer | Refused> {
-  const authorization = ctx.req.headers.authorization
+export async function checkBearer(
+  { headers: { authorization } }: IncomingMessage,
+  client: Client,
+  services: Services,
+): Promise<Bearer | Refused> {
   if (authorization === undefined || !/^bearer( |$)/i.test(authorization))
     return { refusal: new AppError('authentication-required'), ended: null }
   const token = bearer.exec(authorization)?.[1]
@@ -45,8 +47,11 @@ export async function checkBearer(ctx: Context, client: Client, services: Servic
  *
  * @throws AppError `invalid-client`, `too-many-attempts`; `unavailable` before the clients were read once
  */
-export async function checkClient(ctx: Context, { address }: Client, services: Services): Promise<void> {
-  const { authorization } = ctx.req.headers
+export async function checkClient(
+  { headers: { authorization } }: IncomingMessage,
+  { address }: Client,
+  services: Services,
+): Promise<void> {
   if (authorization === undefined || !/^basic( |$)/i.test(authorization)) throw new AppError('invalid-client')
   const credentials = credentialsIn(authorization)
   if (credentials && services.clients.verify(credentials.id, credentials.secret)) return
@@ -73,10 +78,10 @@ async function unknownToken({ address }: Client, { throttle }: Services): Promis
 }
 
 /** The client as its connection shows it, or the trusted proxies before it. */
-export function clientOf(ctx: Context, { trustsProxy }: Services): Client {
-  const userAgent = ctx.req.headers['user-agent']
+export function clientOf(request: IncomingMessage, { trustsProxy }: Services): Client {
+  const userAgent = request.headers['user-agent']
   return {
-    address: clientAddressOf(ctx.req, trustsProxy),
+    address: clientAddressOf(request, trustsProxy),
     userAgent: userAgent?.slice(0, userAgentMax) ?? null,
   }
 }
@@ -104,19 +109,14 @@ export function readQuery(schema: z.ZodType, querystring: string): unknown {
 }
 
 /**
- * Reads the body and checks it against its schema.
+ * Checks a body that was read against its schema.
  *
  * When the shape is wrong somewhere, the rules for the other members are asked as well, so that one answer names every
  * invalid member.
  *
- * @throws AppError `validation-failed` and what {@link readJson} or {@link readForm} throws
+ * @throws AppError `validation-failed`
  */
-export async function readBody(
-  ctx: Context,
-  { body: schema = noMembers, written, dialect }: Route,
-  services: Services,
-): Promise<unknown> {
-  const sent = dialect === 'oauth' ? await readForm(ctx) : await readJson(ctx)
+export function checkBody(sent: unknown, { body: schema = noMembers, written }: Route, services: Services): unknown {
   const parsed = schema.safeParse(sent, { reportInput: true })
   if (parsed.success) return parsed.data
   const faults = parsed.error.issues.flatMap(faultsOfIssue)

@@ -1,7 +1,6 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import type Koa from 'koa'
 import { v4 } from 'uuid'
 import { AppError, type ErrorCode } from '../errors.ts'
 import { urlMaxChars } from './app.ts'
@@ -24,8 +23,10 @@ export interface Listener {
 }
 
 /** Listens for HTTP; slow and oversized requests are cut off with a problem. */
-export async function listen(app: Koa, { host, port }: { host: string; port: number }): Promise<Listener> {
-  const handle = app.callback()
+export async function listen(
+  answer: RequestListener,
+  { host, port }: { host: string; port: number },
+): Promise<Listener> {
   const server = createServer(
     {
       headersTimeout: headersTimeoutMs,
@@ -35,10 +36,10 @@ export async function listen(app: Koa, { host, port }: { host: string; port: num
       requireHostHeader: false, // the application asks for it, to answer with a problem
       connectionsCheckingInterval: 5_000,
     },
-    (request, response) => void handle(request, response),
+    answer,
   )
   server.on('clientError', answerUnreadable)
-  server.on('checkExpectation', (request, response) => void handle(request, response))
+  server.on('checkExpectation', answer)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, () => {

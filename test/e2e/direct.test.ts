@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto'
+import { expect } from 'chai'
+import { routes } from '../../src/http/index.ts'
+import { aServiceClient, basicOf, type Credentials } from '../support/command-line.ts'
+import { eventually } from '../support/eventually.ts'
+import { ownRedis } from '../support/own-stores.ts'
+import { aPerson, aSession } from '../support/people.ts'
+import { sendRaw, type RawAnswer } from '../support/raw.ts'
+import { startService, type TestService } from '../support/service.ts'
+
+interface Asked {
+  method?: string
+  headers?: Record<string, string>
+  body?: string
+}
+
+const form = { 'Content-Type': 'application/x-www-form-urlencoded' }
+
+/** An answer without what differs from one to the next. */
+function lasting({ status, headers, body }: RawAnswer) {
+  const { 'x-request-id': requestId, date, 'retry-after': retryAfter, ...others } = headers
+  expect(requestId).to.match(/^[\da-f-]{36}$/)
+  expect(date).to.match(/ GMT$/)
+  return {
+    status,
+    headers: { ...others, ...(retryAfter !== undefined && { 'retry-after': 'some' }) },
+    body: body.replaceAll(requestId!, 'id').replaceAll(/"last_seen_at":"[^"]*"/g, ''),
+  }
+}
+
+/** Asks the same twice: in the way that is answered without Koa, and with a question mark, which leads to Koa. */
+async function ask({ url }: TestService, path: string, { method = 'GET', headers = {}, body = '' }: Asked) {
+  const bytes = (target: string) =>
+    [
+      `${method} ${target} HTTP/1.1`,
+      'Host: latchkey.test',
+      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+      ...(method === 'POST' && !('Transfer-Encoding' in headers) ? [`Content-Length: ${Buffer.byteLength(body)}`] : []),
+      '',
+      body,
+    ].join('\r\n')
+  const direct = lasting(await sendRaw(url, bytes(path)))
+  const byKoa = lasting(await sendRaw(url, bytes(`${path}?`)))
+  return { direct, byKoa }
+}
+
+describe('a request that is answered without Koa', function () {
+  this.timeout(60_000)
+  let service: TestService
+  let credentials: Credentials
+  before(async () => {
+    service = await startService()
+    credentials = await aServiceClient()
+    const probe = { method: 'POST', headers: { ...form, Authorization: credentials.authorization }, body: 'token=x' }
+    await eventually(async () => expect((await ask(service, '/oauth/introspect', probe)).direct.status).to.equal(200))
+  })
+  after(() => service.close())
+
+  async function expectSame(path: string, asked: Asked, status: number): Promise<void> {
+    const { direct, byKoa } = await ask(service, path, asked)
+    expect(direct, `${asked.method ?? 'GET'} ${path}`).to.deep.equal(byKoa)
+    expect(direct.status, `${path}: ${direct.body}`).to.equal(status)
+  }
+
+  const forBearers = routes
+    .filter(({ auth, method, params, query }) => auth === 'bearer' && /get|any/.test(method) && !params && !query)
+    .map(({ path }) => path)
+    .filter((path) => !path.includes('*'))
+
+  it('is one that asks with GET for what is the bearer’s', () => {
+    expect(forBearers).to.include.members(['/forward-auth', '/v1/protected', '/v1/me', '/v1/sessions'])
+  })
+
+  for (const path of forBearers)
+    it(`gets the same answer as the others: ${path}`, async () => {
+      const { client } = service
+      const person = await aPerson(client)
+      const [live, loggedOut, spent] = [
+        await aSession(client, person),
+        await aSession(client, person),
+        await aSession(client, person),
+      ]
+      await client.logout(loggedOut.access_token)
+      const last = (await client.refresh(spent.refresh_token)).body as { access_token: string }
+      const bearer = (token: string): Asked => ({ headers: { Authorization: `Bearer ${token}` } })
+
+      await expectSame(path, bearer(live.access_token), 200)
+      await expectSame(path, bearer(last.access_token), 200)
+      await expectSame(path, { headers: { Authorization: `bEARER   ${live.access_token} ` } }, 200)
+      await expectSame(path, bearer(loggedOut.access_token), 401)
+      await expectSame(path, bearer(randomUUID()), 401)
+      await expectSame(path, bearer('never a token'), 401)
+      await expectSame(path, {}, 401)
+      await expectSame(path, { headers: { Authorization: basicOf('a', 'b') } }, 401)
+      for (const method of ['OPTIONS', 'TRACE', 'QUERY'])
+        await expectSame(
+          path,
+          { ...bearer(live.access_token), method },
+          path === '/forward-auth' ? 200 : method === 'OPTIONS' ? 204 : 405,
+        )
+      service.clock.pass({ minutes: 16 })
+      await expectSame(path, bearer(live.access_token), 401)
+    })
+
+  for (const path of ['/oauth/introspect', '/oauth/revoke'])
+    it(`gets the same answer as the others: POST ${path}`, async () => {
+      const { client } = service
+      const person = await aPerson(client)
+      const { authorization } = credentials
+      const post = (body: string, headers: Record<string, string> = {}): Asked => ({
+        method: 'POST',
+        headers: { ...form, Authorization: authorization, ...headers },
+        body,
+      })
+
+      await expectSame(path, post(`token=${person.tokens.access_token}&token_type_hint=access_token`), 200)
+      await expectSame(path, post(`token=${person.tokens.access_token}`), 200)
+      await expectSame(path, post('token=nothing'), 200)
+      await expectSame(path, post(''), 400)
+      await expectSame(path, post('token=a&token=b'), 400)
+      await expectSame(path, post('token=%zz'), 400)
+      await expectSame(path, post('\uFEFFtoken=a'), 400)
+      await expectSame(path, post('token=a&more=b'), 200)
+      await expectSame(path, post('{"token":"a"}', { 'Content-Type': 'application/json' }), 415)
+      await expectSame(path, post('token=a', { 'Content-Encoding': 'gzip' }), 415)
+      await expectSame(path, post(`token=${'a'.repeat(70_000)}`), 413)
+      await expectSame(path, post('7\r\ntoken=a\r\n0\r\n\r\n', { 'Transfer-Encoding': 'chunked' }), 200)
+      await expectSame(path, post('0\r\n\r\n', { 'Transfer-Encoding': 'chunked' }), 400)
+      await expectSame(
+        path,
+        post('token=a', { Authorization: basicOf('a', 'b') }),
+        path.endsWith('introspect') ? 401 : 200,
+      )
+    })
+
+  it('is told of a limit that is used up as the others are', async () => {
+    const limited = await startService({ SETTING_WRONG_TOKENS_PER_ADDRESS_MAX: '3' })
+    const { client } = limited
+    const { tokens } = await aPerson(client)
+    const wrong: Asked = { headers: { Authorization: `Bearer ${randomUUID()}` } }
+    await ask(limited, '/forward-auth', wrong)
+    await ask(limited, '/forward-auth', wrong)
+
+    const { direct, byKoa } = await ask(limited, '/forward-auth', wrong)
+
+    expect(direct).to.deep.equal(byKoa)
+    expect([direct.status, direct.headers['retry-after']]).to.deep.equal([429, 'some'])
+    expect((await client.call('GET', '/forward-auth', { token: tokens.access_token })).status).to.equal(200)
+  })
+
+  it('is told that a store is away as the others are, and so is the log', async () => {
+    const redis = await ownRedis()
+    const alone = await startService({ REDIS_URL: redis.url })
+    await alone.migrated
+    const { tokens } = await aPerson(alone.client)
+    await redis.kill()
+
+    const headers = { Authorization: `Bearer ${tokens.access_token}` }
+    const { direct, byKoa } = await ask(alone, '/forward-auth', { headers })
+
+    expect(direct).to.deep.equal(byKoa)
+    expect([direct.status, direct.headers['retry-after']]).to.deep.equal([503, 'some'])
+    const failures = alone.logged.filter(({ event }) => event === 'store.failed')
+    expect(failures).to.have.length(2)
+    expect(new Set(failures.map(({ request_id }) => request_id)).size).to.equal(2)
+    await redis.discard()
+  })
+})
