@@ -232,19 +232,26 @@ function boundWaits(cluster: Cluster, timeoutMs: number): Cluster {
   return cluster
 }
 
-/** Times every command, from when it is given to the client; one that waits for a new connection is given twice. */
+/**
+ * Times every command, from when it is given to the client. One that waits for a new connection is given twice, and so is
+ * one that a cluster passes on to a server.
+ */
 function timeCommands(redis: Redis, onCommand: OnCommand): void {
   const timed = new WeakSet<object>()
-  const send = redis.sendCommand.bind(redis) as Node['sendCommand']
-  redis.sendCommand = (command: Parameters<typeof send>[0], ...rest: unknown[]) => {
-    if (!timed.has(command)) {
-      timed.add(command)
-      const startedAt = performance.now()
-      const note = () => onCommand(command.name, performance.now() - startedAt)
-      command.promise.then(note, note)
+  const time = (to: Redis) => {
+    const send = to.sendCommand.bind(to) as Node['sendCommand']
+    to.sendCommand = (command: Parameters<typeof send>[0], ...rest: unknown[]) => {
+      if (!timed.has(command)) {
+        timed.add(command)
+        const startedAt = performance.now()
+        const note = () => onCommand(command.name, performance.now() - startedAt)
+        command.promise.then(note, note)
+      }
+      return (send as (...all: unknown[]) => unknown)(command, ...rest)
     }
-    return (send as (...all: unknown[]) => unknown)(command, ...rest)
   }
+  time(redis)
+  if (isCluster(redis)) onNode(redis, time)
 }
 
 /** The system's code for an error, or the first word of what Redis said: never its text. */
