@@ -32,6 +32,7 @@ function startLane(files: string[], number: number, folder: string): Lane {
   const reporter = ['--reporter', path.join(root, 'dev/test-reporter.mjs'), '--reporter-option', `file=${times}`]
   const child = spawn(process.execPath, [mocha, ...reporter, ...colour(), ...files], {
     cwd: root,
+    env: { ...process.env, REACHED_STATUSES_FILE: `${times}.statuses` },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const epilogue: string[] = []
@@ -62,6 +63,7 @@ async function runAll(): Promise<number> {
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(name, () => lanes.forEach((lane) => lane.process.kill(name)))
   const ends = await Promise.all(lanes.map(({ ended }) => ended))
+  const unreached = unreachedStatuses(folder)
   fs.rmSync(folder, { recursive: true })
   const seconds = new Map<string, number>()
   for (const [i, end] of ends.entries()) {
@@ -76,7 +78,23 @@ async function runAll(): Promise<number> {
   const longest = [...seconds].toSorted(([, a], [, b]) => b - a).slice(0, 10)
   console.log(`The longest:${longest.map(([file, took]) => `\n  ${took.toFixed(1).padStart(6)} s  ${file}`).join('')}`)
   if (process.env['RENEW_TEST_SECONDS'] === 'true') renew(seconds)
-  return Math.max(...ends.map(({ code }) => code))
+  for (const status of unreached) console.log(`The API is described to answer this, and no test has met it: ${status}`)
+  return Math.max(...ends.map(({ code }) => code), Number(unreached.length > 0))
+}
+
+/** What the description of the API has and no lane was answered. */
+function unreachedStatuses(folder: string): string[] {
+  const lanes = fs
+    .readdirSync(folder)
+    .filter((name) => name.endsWith('.statuses'))
+    .map((name) => JSON.parse(fs.readFileSync(path.join(folder, name), 'utf8')) as Statuses)
+  const reached = new Set(lanes.flatMap((lane) => lane.reached))
+  return (lanes[0]?.described ?? []).filter((status) => !reached.has(status))
+}
+
+interface Statuses {
+  described: string[]
+  reached: string[]
 }
 
 function renew(seconds: Map<string, number>): void {

@@ -1,5 +1,6 @@
 export { createApp, createOpsApp } from './app.ts'
 export { listen, type Listener } from './server.ts'
-export { routes } from './routes/index.ts'
+export { describeApi } from './openapi.ts'
+export { namedRoutes, routes } from './routes/index.ts'
 export { problemKinds } from './problems.ts'
 export { problemsOf, type Route } from './route.ts'

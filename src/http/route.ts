@@ -51,15 +51,15 @@ interface RequestOf<A extends Auth, B, P, Q> {
   client: Client
 }
 
-type ReplyOf<R extends Replies> = {
+type ReplyOf<R extends Replies, H extends string> = {
   [Status in keyof R & number]: {
     status: Status
     body: R[Status] extends z.ZodType ? z.input<R[Status]> : never
-    headers?: Record<string, string>
+    headers?: Partial<Record<H, string>>
   }
 }[keyof R & number]
 
-interface Declaration<A extends Auth, B, P, Q, R extends Replies> {
+interface Declaration<A extends Auth, B, P, Q, R extends Replies, H extends string> {
   method: Method
   path: string
   summary: string
@@ -79,9 +79,13 @@ interface Declaration<A extends Auth, B, P, Q, R extends Replies> {
   /** Where members of the body are what people write about themselves: which, so that all their faults are told at once. */
   written?: (members: Partial<B>) => Written
   replies: R
+  /** The headers that its replies may have beyond those of every answer, and what each tells. */
+  headers?: Readonly<Record<H, string>>
+  /** Whether it answers also when both stores are away. */
+  needsNoStore?: true
   /** Beyond those that every route of its kind has, see {@link problemsOf}. */
   problems: readonly ErrorCode[]
-  handle(request: RequestOf<A, B, P, Q>, services: Services): Promise<NoInfer<ReplyOf<R>>>
+  handle(request: RequestOf<A, B, P, Q>, services: Services): Promise<NoInfer<ReplyOf<R, H>>>
 }
 
 /** A route with its types worn off, as the router and the API description use it. */
@@ -96,6 +100,8 @@ export interface Route {
   body?: z.ZodType
   written?: (members: Record<string, unknown>) => Written
   replies: Replies
+  headers?: Readonly<Record<string, string>>
+  needsNoStore?: true
   problems: readonly ErrorCode[]
   handle(
     request: { body: unknown; params: unknown; query: unknown; caller: Bearer | Refused | null; client: Client },
@@ -108,9 +114,14 @@ export interface Route {
  *
  * From it come the types of the handler, the checks at run time and the description of the API.
  */
-export function defineRoute<A extends Auth, R extends Replies, B = undefined, P = undefined, Q = undefined>(
-  declaration: Declaration<A, B, P, Q, R>,
-): Route {
+export function defineRoute<
+  A extends Auth,
+  R extends Replies,
+  B = undefined,
+  P = undefined,
+  Q = undefined,
+  H extends string = never,
+>(declaration: Declaration<A, B, P, Q, R, H>): Route {
   return declaration as unknown as Route
 }
 
@@ -147,7 +158,7 @@ export function problemsOf(route: Route): ErrorCode[] {
       ? (['validation-failed', 'malformed-request', 'payload-too-large', 'unsupported-media-type'] as const)
       : []),
     'uri-too-long',
-    'unavailable',
+    ...(route.needsNoStore ? [] : (['unavailable'] as const)),
     'internal-error',
   ]
 }

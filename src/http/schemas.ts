@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { errorCodes } from '../errors.ts'
 import { settingNames } from '../settings/index.ts'
 import { actorKinds, auditEvents, type AuditEventName } from '../audit/index.ts'
 
@@ -244,6 +245,25 @@ export const ServerMetadata = z.strictObject({
   grant_types_supported: z.tuple([]),
 })
 
+/** An error of this API (RFC 9457). */
+export const Problem = z.strictObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  instance: z.uuid(),
+  code: z.enum(errorCodes),
+  reason: z.string().optional(),
+  checks: z.record(z.string(), z.string()).optional(),
+  errors: z.array(z.strictObject({ pointer: z.string(), detail: z.string() })).optional(),
+})
+
+/** An error of the OAuth endpoints (RFC 6749 §5.2). */
+export const OauthError = z.strictObject({
+  error: z.enum(['invalid_request', 'invalid_client']),
+  error_description: z.string(),
+})
+
 export const Revoked = z.strictObject({ revoked: z.int().nonnegative() })
 export const MailPromised = z.strictObject({ message: z.string() })
 export const Nothing = z.null()
@@ -258,4 +278,5 @@ export const Ready = z.strictObject({
     mail: z.enum(['ok', 'degraded', 'off']),
   }),
 })
+export const Description = z.looseObject({ openapi: z.literal('3.1.0') })
 export const Version = z.strictObject({ name: z.literal('latchkey'), version: z.string() })

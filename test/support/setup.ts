@@ -1,3 +1,4 @@
+import { leaveReached } from './api-description.ts'
 import { printFigures } from './faults.ts'
 import { closeServices } from './service.ts'
 import { closeStores, openStores } from './stores.ts'
@@ -15,5 +16,6 @@ export const mochaHooks = {
     await closeServices()
     await closeStores()
     printFigures()
+    leaveReached()
   },
 }

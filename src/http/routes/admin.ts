@@ -25,6 +25,7 @@ export const createUser = defineRoute({
   body: schemas.NewUserBody,
   written: ({ email, username, name }) => ({ email, username, name }),
   replies: { 201: schemas.UserForAdmins },
+  headers: { Location: 'Where the account is.' },
   problems: ['email-taken', 'username-taken'],
   async handle({ body, caller }, { accounts }) {
     const person = await accounts.administration.create(body, adminOf(caller))

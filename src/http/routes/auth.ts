@@ -17,6 +17,7 @@ export const register = defineRoute({
     password,
   }),
   replies: { 201: schemas.TokenResponse, 202: schemas.MailPromised },
+  headers: { Location: 'Where the account is, once it was created.' },
   problems: ['password-refused', 'registration-closed', 'email-taken', 'username-taken', 'too-many-attempts'],
   async handle({ body: { device_name, ...body }, client }, { accounts, clock }) {
     const signedIn = await accounts.register({ ...body, deviceName: device_name, client })
@@ -53,6 +54,7 @@ export const refresh = defineRoute({
   auth: 'none',
   body: schemas.RefreshBody,
   replies: { 200: schemas.TokenResponse },
+  headers: { 'Refresh-Replayed': '`true` when this is the pair that an earlier call with the same token was given.' },
   problems: ['invalid-refresh-token', 'too-many-attempts'],
   async handle({ body, client }, { accounts, clock }) {
     const { replayed, ...signedIn } = await accounts.refresh(body.refresh_token, client)

@@ -15,6 +15,14 @@ function forwardAuthAt(path: string, summary: string) {
     summary,
     auth: 'bearer',
     replies: { 200: schemas.Nothing },
+    headers: {
+      'X-Auth-User': 'The id of the person.',
+      'X-Auth-Email': 'Their e-mail address.',
+      'X-Auth-Email-Verified': 'Whether they have confirmed it: `true` or `false`.',
+      'X-Auth-Username': 'Their username, or nothing.',
+      'X-Auth-Role': '`user` or `admin`.',
+      'X-Auth-Session': 'The id of the session.',
+    },
     problems: [],
     async handle({ caller }, services) {
       const { username, email, verified, role } = await identityOf(caller, services)

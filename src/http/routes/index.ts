@@ -8,6 +8,9 @@ import * as recovery from './recovery.ts'
 import * as service from './service.ts'
 import * as sessions from './sessions.ts'
 
+const rooms = [auth, recovery, me, sessions, oauth, admin, gateways, service]
+const showDescription = service.describeItself(() => namedRoutes())
+
 /** Every route there is. An earlier one wins where two paths match, so `current` stands before `:id`. */
 export const routes: readonly Route[] = [
   auth.register,
@@ -58,4 +61,13 @@ export const routes: readonly Route[] = [
   service.live,
   service.ready,
   service.showVersion,
+  showDescription,
 ]
+
+/** Every route by the name it is declared under. */
+export function namedRoutes(): Record<string, Route> {
+  const names = new Map<unknown, string>(
+    [...rooms, { showDescription }].flatMap((room) => Object.entries(room).map(([name, route]) => [route, name])),
+  )
+  return Object.fromEntries(routes.map((route) => [names.get(route)!, route]))
+}

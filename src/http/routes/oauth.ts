@@ -74,6 +74,7 @@ export const showMetadata = defineRoute({
   summary: 'Say where the OAuth endpoints are (RFC 8414)',
   auth: 'none',
   replies: { 200: schemas.ServerMetadata },
+  needsNoStore: true,
   problems: [],
   handle: async (_request, { publicUrl }) =>
     reply(200, {

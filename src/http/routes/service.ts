@@ -1,6 +1,7 @@
 import { AppError } from '../../errors.ts'
 import { isReady, type Readiness } from '../../platform/readiness.ts'
-import { defineRoute, reply } from '../route.ts'
+import { describeApi } from '../openapi.ts'
+import { defineRoute, reply, type Route } from '../route.ts'
 import * as schemas from '../schemas.ts'
 
 export const greet = defineRoute({
@@ -26,6 +27,7 @@ export const live = defineRoute({
   summary: 'Say that the process answers; asks no store',
   auth: 'none',
   replies: { 200: schemas.Live },
+  needsNoStore: true,
   problems: [],
   handle: async () => sayLive(),
 })
@@ -49,12 +51,31 @@ export async function sayReady(readiness: Readiness) {
   return reply(200, { status: 'ready', checks })
 }
 
+/** @param routes all there are, by their names; asked when they are all declared */
+export function describeItself(routes: () => Readonly<Record<string, Route>>): Route {
+  let description: { openapi: '3.1.0' } | undefined
+  return defineRoute({
+    method: 'get',
+    path: '/openapi.json',
+    summary: 'Describe the API in OpenAPI 3.1',
+    auth: 'none',
+    replies: { 200: schemas.Description },
+    needsNoStore: true,
+    problems: [],
+    async handle(_request, { version, publicUrl }) {
+      description ??= describeApi(routes(), { version, publicUrl })
+      return reply(200, description)
+    },
+  })
+}
+
 export const showVersion = defineRoute({
   method: 'get',
   path: '/version',
   summary: 'Say which version of the service this is',
   auth: 'none',
   replies: { 200: schemas.Version },
+  needsNoStore: true,
   problems: [],
   handle: async (_request, { version }) => reply(200, { name: 'latchkey', version }),
 })
