@@ -1,6 +1,21 @@
+import fs from 'node:fs'
 import path from 'node:path'
 import { run } from '../dev/process.ts'
 import type { Cores } from './cores.ts'
+
+/** What a server is asked: a POST when there is a body, else a GET. */
+export interface Request {
+  headers: Record<string, string>
+  body?: string
+}
+
+/** Writes requests as wrk.lua reads them. */
+export function writeRequests(file: string, requests: readonly Request[]): void {
+  const lines = requests.map(({ headers, body = '' }) =>
+    [body, ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`)].join('\t'),
+  )
+  fs.writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 })
+}
 
 /** What one burst of load came to. */
 export interface Burst {
@@ -28,7 +43,7 @@ interface Printed {
 export async function load({
   wrk,
   url,
-  tokensFile,
+  requestsFile,
   connections,
   seconds,
   cores,
@@ -36,14 +51,15 @@ export async function load({
 }: {
   wrk: string
   url: string
-  tokensFile: string
+  requestsFile: string
   connections: number
   seconds: number
   cores: Cores | null
   signal: AbortSignal
 }): Promise<Burst> {
   const script = path.join(import.meta.dirname, 'wrk.lua')
-  const line = [wrk, '-t1', `-c${connections}`, `-d${seconds}s`, '-s', script, url, '--', tokensFile]
+  // On a busy machine a slow server may keep somebody waiting for longer than the two seconds after which wrk counts a failure.
+  const line = [wrk, '-t1', '--timeout=10s', `-c${connections}`, `-d${seconds}s`, '-s', script, url, '--', requestsFile]
   const [command, ...args] = cores ? ['taskset', '-c', cores.rest, ...line] : line
   const { status, output } = await run(command!, args, { signal })
   const json = /^\{.*\}$/m.exec(output)?.[0]

@@ -3,6 +3,8 @@ import type { CapacityFigures } from './capacity.ts'
 import type { CheckFigures, VariantName } from './check.ts'
 import type { MemoryFigures } from './memory.ts'
 import type { OperationFigures } from './operations.ts'
+import type { PeerFigures } from './peers.ts'
+import type { Variant } from './rounds.ts'
 import type { Middle, Spread } from './statistics.ts'
 import type { TimingFigures } from './timing.ts'
 
@@ -14,10 +16,14 @@ export interface Figures {
   memory?: MemoryFigures
   capacity?: CapacityFigures
   timing?: TimingFigures
+  peers?: PeerFigures
 }
 
 /** What this version promises: the token check at least this fast, compared with bare Node and one GET. */
 export const checkRatioTarget = 0.45
+
+/** How many times as fast as these GET /forward-auth is promised to be. */
+const forwardAuthTargets = { revocable: 2, stateless: 1 }
 
 export interface Table {
   title: string
@@ -33,13 +39,14 @@ const variantTitles: Record<VariantName, string> = {
 }
 
 /** The figures as tables, rounded to what they are worth. */
-export function tablesOf({ check, operations, memory, capacity, timing }: Figures): Table[] {
+export function tablesOf({ check, operations, memory, capacity, timing, peers }: Figures): Table[] {
   return [
     ...(check ? [checkTable(check)] : []),
     ...(operations ? [operationsTable(operations)] : []),
     ...(memory ? [memoryTable(memory)] : []),
     ...(capacity ? [capacityTable(capacity)] : []),
     ...(timing ? [timingTable(timing)] : []),
+    ...(peers ? [peersTable(peers)] : []),
   ]
 }
 
@@ -47,20 +54,27 @@ function checkTable({ connections, tokens, rounds, seconds, variants, ratios }: 
   const { median } = ratios.c
   return {
     title: `Token check, ${connections} connections, ${tokens} tokens, ${rounds} rounds of ${seconds} s`,
-    head: ['server', 'requests/s', 'p50 ms', 'p99 ms', 'CPU us a request', 'ratio to (b)'],
-    rows: (['a', 'b', 'c'] as const).map((name) => {
-      const { perSecond, p50Ms, p99Ms, cpuUs } = variants[name]
-      return [
+    head: ['server', ...variantHead, 'ratio to (b)'],
+    rows: (['a', 'b', 'c'] as const).map((name) =>
+      [
         variantTitles[name],
-        spread(perSecond, whole),
-        spread(p50Ms, decimals(2)),
-        spread(p99Ms, decimals(2)),
-        cpuUs ? spread(cpuUs, decimals(1)) : '-',
+        variantCells(variants[name]),
         name === 'b' ? '1' : spread(ratios[name], decimals(2)),
-      ]
-    }),
+      ].flat(),
+    ),
     remark: `c/b is ${decimals(2)(median)}; the target is ${checkRatioTarget}: ${median >= checkRatioTarget ? 'met' : 'missed'}.`,
   }
+}
+
+const variantHead = ['requests/s', 'p50 ms', 'p99 ms', 'CPU us a request']
+
+function variantCells({ perSecond, p50Ms, p99Ms, cpuUs }: Variant): string[] {
+  return [
+    spread(perSecond, whole),
+    spread(p50Ms, decimals(2)),
+    spread(p99Ms, decimals(2)),
+    cpuUs ? spread(cpuUs, decimals(1)) : '-',
+  ]
 }
 
 function operationsTable({ operations, logoutAllToLogout }: OperationFigures): Table {
@@ -126,6 +140,37 @@ function timingTable({ rounds, comparisons }: TimingFigures): Table {
     ]),
   }
 }
+
+function peersTable({ connections, sessions, rounds, seconds, servers, absent }: PeerFigures): Table {
+  const head = ['server', 'a session can be ended', ...variantHead, 'ratio to one GET', 'forward-auth to it']
+  const revocable = { reference: '-', latchkey: 'yes', revocable: 'yes', stateless: 'no' }
+  const ratioOf = (ratio: Spread) => (ratio.min === 1 && ratio.max === 1 ? '1' : spread(ratio, decimals(2)))
+  const verdicts = (['revocable', 'stateless'] as const).flatMap((kind) => {
+    const fastest = servers.find((server) => server.kind === kind)
+    if (!fastest) return []
+    const { name, forwardAuthRatio } = fastest
+    const target = forwardAuthTargets[kind]
+    const verdict = forwardAuthRatio.median >= target ? 'met' : 'missed'
+    return `forward-auth is ${decimals(2)(forwardAuthRatio.median)} times as fast as ${name}; the target is ${target}: ${verdict}.`
+  })
+  const missing = [...new Set(absent.map(({ reason }) => reason))].map((shared) => {
+    const without = absent.filter(({ reason }) => reason === shared).map(({ name }) => name)
+    return `Without ${without.join(', ')}: ${inOneLine(shared)}`
+  })
+  return {
+    title: `Peers, ${connections} connections, ${sessions} sessions, ${rounds} rounds of ${seconds} s`,
+    head,
+    rows: [
+      ...servers.map(({ name, kind, variant, ratio, forwardAuthRatio }) =>
+        [name, revocable[kind], variantCells(variant), ratioOf(ratio), ratioOf(forwardAuthRatio)].flat(),
+      ),
+      ...absent.map(({ name }) => head.map((_, i) => (i === 0 ? name : '-'))),
+    ],
+    remark: [...verdicts, ...missing].join('\n'),
+  }
+}
+
+const inOneLine = (text: string) => text.replaceAll(/\s+/g, ' ').slice(0, 300)
 
 const whole = (value: number) => Math.round(value).toLocaleString('en')
 const decimals = (digits: number) => (value: number) => value.toFixed(digits)

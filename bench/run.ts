@@ -1,4 +1,5 @@
-/** `npm run bench`: measures Latchkey on this machine. See bench/README.md for what is measured, and how. */
+/** `npm run bench` and `npm run bench:peers`: measures Latchkey on this machine. See bench/README.md for what is measured, and how. */
+import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -7,20 +8,25 @@ import { measureCapacity } from './capacity.ts'
 import { measureCheck } from './check.ts'
 import { measureMemory } from './memory.ts'
 import { measureOperations } from './operations.ts'
+import { measurePeers } from './peers.ts'
+import { asPlot } from './plot.ts'
 import { asMarkdown, asText, tablesOf, type Figures } from './report.ts'
 import { openStage, root } from './stage.ts'
 import { measureTiming } from './timing.ts'
 
 const usage = `Usage: npm run bench -- [options]
 
-  --rounds N       rounds of the token check (9)
+  --rounds N       rounds of the token check, or with the peers (9)
   --seconds N      seconds for each server in a round (2)
   --connections N  connections of the load (64)
-  --only PART      one part only: check, operations, memory, capacity or timing
+  --only PART      one part only: check, operations, memory, capacity, timing or peers (npm run bench:peers)
+  --svg FILE       a plot of the peers besides
   --json           figures as JSON
   --markdown       tables as they stand in bench/README.md
 `
-const parts = ['check', 'operations', 'memory', 'capacity', 'timing'] as const
+const parts = ['check', 'operations', 'memory', 'capacity', 'timing', 'peers'] as const
+/** The peers are packages that have to be installed first, so they are measured on request only. */
+const onRequest = 'peers'
 const busyLoad = 0.5
 
 interface Options {
@@ -29,6 +35,7 @@ interface Options {
   connections: number
   parts: readonly (typeof parts)[number][]
   form: 'text' | 'markdown' | 'json'
+  svgFile: string | undefined
 }
 
 /** @throws Error that says which option is wrong */
@@ -39,6 +46,7 @@ function readOptions(): Options | 'help' {
       seconds: { type: 'string', default: '2' },
       connections: { type: 'string', default: '64' },
       only: { type: 'string' },
+      svg: { type: 'string' },
       json: { type: 'boolean', default: false },
       markdown: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
@@ -49,14 +57,16 @@ function readOptions(): Options | 'help' {
     if (!/^[1-9]\d{0,3}$/.test(values[name])) throw new Error(`--${name} must be a whole number from 1 to 9999`)
     return Number(values[name])
   }
-  const asked = parts.filter((part) => values.only === undefined || part === values.only)
+  const asked = parts.filter((part) => (values.only === undefined ? part !== onRequest : part === values.only))
   if (asked.length === 0) throw new Error(`--only must be one of ${parts.join(', ')}`)
+  if (values.svg !== undefined && !asked.includes(onRequest)) throw new Error(`--svg needs --only ${onRequest}`)
   return {
     rounds: whole('rounds'),
     seconds: whole('seconds'),
     connections: whole('connections'),
     parts: asked,
     form: values.json ? 'json' : values.markdown ? 'markdown' : 'text',
+    svgFile: values.svg,
   }
 }
 
@@ -88,17 +98,20 @@ async function bench({ rounds, seconds, connections, parts: asked }: Options, si
     if (asked.includes('memory')) figures.memory = await measureMemory(stage)
     if (asked.includes('capacity')) figures.capacity = await measureCapacity(stage)
     if (asked.includes('timing')) figures.timing = await measureTiming(stage, servers.latchkey)
+    if (asked.includes('peers'))
+      figures.peers = await measurePeers(stage, services, servers, { rounds, seconds, connections })
     return figures
   } finally {
     await stage.close()
   }
 }
 
-function print(figures: Figures, form: Options['form']): void {
+function print(figures: Figures, { form, svgFile }: Options): void {
   const { date, cores, pinned, node, redis, loadBefore } = figures.machine
   const machine =
     `${date}, ${cores} cores${pinned ? ', server pinned to one, load and Redis to the rest' : ''}, ` +
     `Node ${node}, Redis ${redis}, load before ${loadBefore.toFixed(2)}`
+  if (svgFile !== undefined && figures.peers) fs.writeFileSync(svgFile, asPlot(figures.peers, machine))
   const tables = tablesOf(figures)
   const colourful = process.stdout.isTTY && !process.env['NO_COLOR']
   if (form === 'json') console.log(JSON.stringify(figures, null, 2))
@@ -122,7 +135,7 @@ for (const name of ['uncaughtException', 'unhandledRejection'] as const)
 try {
   const options = readOptions()
   if (options === 'help') console.log(usage)
-  else print(await bench(options, interrupt.signal), options.form)
+  else print(await bench(options, interrupt.signal), options)
 } catch (error) {
   const reason: unknown = interrupt.signal.aborted ? interrupt.signal.reason : error
   progress(reasonOf(reason))

@@ -141,6 +141,13 @@ export async function openStage(signal: AbortSignal) {
         },
         isReady: async (url) => (await fetch(`${url}/health/ready`)).ok,
       }),
+    /**
+     * Starts the server of a peer, which keeps its sessions in a database of the same Redis that holds nothing else.
+     *
+     * @param name of its file in bench/peers/
+     */
+    startPeer: (name: string, redisUrl: string) =>
+      startServer(name, [`bench/peers/${name}.mjs`], { env: { DATABASE_URL: postgres.url, REDIS_URL: redisUrl } }),
     startFreshRedis,
     openServices,
     connectRedis,

@@ -1,13 +1,16 @@
--- Sends every request with the next of many access tokens, and prints what came of it as one line of JSON.
+-- Sends every request of a list in turn, and prints what came of it as one line of JSON.
 -- Many, because with a single one every cache between here and Redis would hold all that is ever asked for.
--- args   1 file of tokens, one a line
+-- args   1 file of requests, one a line: the body (none: a GET) and the header fields, with a tab before each
 -- prints {"requests", "durationUs", "p50Us", "p99Us", "failed"}, failed being everything that is not an answer below 400
 
 local requests, at = {}, 0
 
 function init(args)
-  for token in io.lines(args[1]) do
-    requests[#requests + 1] = wrk.format('GET', nil, { Authorization = 'Bearer ' .. token })
+  for line in io.lines(args[1]) do
+    local body, fields = line:match('^([^\t]*)(.*)$')
+    local headers = {}
+    for name, value in fields:gmatch('\t([^\t:]+): ([^\t]*)') do headers[name] = value end
+    requests[#requests + 1] = body == '' and wrk.format('GET', nil, headers) or wrk.format('POST', nil, headers, body)
   end
 end
 

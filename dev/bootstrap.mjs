@@ -1,6 +1,7 @@
 /**
  * Runs before `npm start`, `npm test` and the like, on nothing but Node itself: checks Node's version and installs the
- * dependencies when node_modules is not what the lockfile says.
+ * dependencies when node_modules is not what the lockfile says. `node dev/bootstrap.mjs FOLDER` does that in a folder of
+ * the project that has a lockfile of its own.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { withLock } from './lock.mjs'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
+const folder = path.join(root, process.argv[2] ?? '.')
 const say = (text) => process.stderr.write(`latchkey: ${text}\n`)
 
 const [major, minor] = process.versions.node.split('.').map(Number)
@@ -22,7 +24,7 @@ if (process.platform === 'win32') {
   process.exit(1)
 }
 
-const packagesOf = (file) => JSON.parse(fs.readFileSync(path.join(root, file), 'utf8')).packages
+const packagesOf = (file) => JSON.parse(fs.readFileSync(path.join(folder, file), 'utf8')).packages
 const isSame = (a, b) => a?.version === b?.version && a?.integrity === b?.integrity
 const allows = (list, value) => !list || list.includes(value)
 
@@ -54,7 +56,7 @@ async function install(lock) {
   say('installing dependencies (npm ci)')
   const [command, ...first] = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ['npm']
   const options = ['--include=dev', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error']
-  const npm = spawn(command, [...first, 'ci', ...options], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] })
+  const npm = spawn(command, [...first, 'ci', ...options], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] })
   lock.share(npm.pid)
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => npm.kill(name))
   const [code] = await once(npm, 'exit')
