@@ -53,7 +53,7 @@ describe('what the description says of every operation', function () {
     (operation.security as Json[]).some((way) => scheme in way) && (operation.security as Json[]).length === 1
   const withStatus = (status: number) => operations.filter(({ operation }) => String(status) in operation.responses)
   const typeOf = (operation: Json) => Object.keys((operation.requestBody?.content ?? {}) as object)[0]
-  const exampleOf = (operation: Json) => operation.requestBody?.content[typeOf(operation)!].example as Json
+  const exampleOf = (operation: Json) => operation.requestBody?.content[typeOf(operation)!].example
 
   /** Asks for an operation as its description says, but for what is told. */
   async function ask(
