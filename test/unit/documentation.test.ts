@@ -200,6 +200,15 @@ describe('docs/operating.md', () => {
   })
 })
 
+describe('docs/apps.md', () => {
+  it('says of every problem code what an app does, and of no other', () => {
+    const listed = tableBelow(readDocument('docs/apps.md'), 'Problem codes, and what an app does')
+
+    expect(listed.map(([name]) => name)).to.deep.equal(Object.keys(problemKinds).map(code))
+    for (const [name, action] of listed) expect(action, name).to.match(/\.$/)
+  })
+})
+
 describe('the page on reliability', () => {
   const page = readDocument('docs/reliability.md')
   const root = path.resolve(import.meta.dirname, '../..')
@@ -263,6 +272,12 @@ describe('the documents', () => {
     )
 
     expect(broken).to.deep.equal([])
+  })
+
+  it('are in the list of documents near the top of the README, those for users', () => {
+    const listed = linksOf(tableBelow(readme, 'Documents').flat().join('\n'))
+
+    expect(listed).to.include.members(documents().filter((place) => place.startsWith(`docs${path.sep}`)))
   })
 
   it('have YAML that can be read', async () => {
