@@ -280,6 +280,16 @@ describe('the documents', () => {
     expect(listed).to.include.members(documents().filter((place) => place.startsWith(`docs${path.sep}`)))
   })
 
+  it('are in British English', () => {
+    const found = documents().flatMap((place) =>
+      proseOf(readDocument(place)).flatMap((line, i) =>
+        (line.match(americanWords) ?? []).map((word) => `${place}, line ${i + 1}: ${word}`),
+      ),
+    )
+
+    expect(found).to.deep.equal([])
+  })
+
   it('have YAML that can be read', async () => {
     const blocks = documents().flatMap((place) =>
       blocksOf(readDocument(place)).flatMap((block) => (block.language === 'yaml' ? [{ place, ...block }] : [])),
@@ -321,6 +331,31 @@ describe('the documents', () => {
     expect(called.filter((name) => !new RegExp(`\\b${name}\\b`).test(sources))).to.deep.equal([])
   })
 })
+
+/** Words that are spelt otherwise in Britain, and -ize where these pages have -ise. A noun "license" cannot be told from the verb. */
+const americanWords = new RegExp(
+  String.raw`\b(?:${[
+    '(?:colo|behavio|favo|hono|labo|neighbo|endeavo|rumo)r(?:s|ed|ing|ite|ites|hood|al|able)?',
+    '(?:cent|theat|lit|fib)er(?:s|ed)?',
+    '(?:cata|dia|ana)logs?',
+    '(?:defen|offen|licen)ses?',
+    '(?:cancel|label|model|travel|signal|channel)(?:ed|ing|er)',
+    '(?:fulfil|enrol)l(?:s|ment)?',
+    'gray|skeptical|artifacts?|spelled|toward|afterward|anymore',
+    '(?:real|organ|recogn|normal|initial|optim|minim|maxim|summar|custom|serial|token|synchron)iz(?:e|es|ed|er|ing|ation)|authoriz(?:e|es|ed|ing)',
+    '(?:anal|paral)yz(?:e|es|ed|ing)',
+  ].join('|')})\b`,
+  'gi',
+)
+
+/** The lines of a document without what is not prose: blocks, code, links and titles of others. */
+function proseOf(markdown: string): string[] {
+  const blocks = blocksOf(markdown)
+  return markdown
+    .split('\n')
+    .map((line, i) => (blocks.some((block) => i + 1 >= block.line && i + 1 < block.endLine) ? '' : line))
+    .map((line) => line.replaceAll(/`[^`]*`|\]\([^)]*\)|https?:\S+/g, ' '))
+}
 
 /** What the README calls the events. */
 const happenings: Record<AccountEvent, string> = {
