@@ -274,6 +274,15 @@ describe('the documents', () => {
     expect(broken).to.deep.equal([])
   })
 
+  it('define every reference that they use, and use every one that they define', () => {
+    for (const place of documents()) {
+      const prose = proseOf(readDocument(place)).join('\n')
+      const named = (pattern: RegExp) => new Set(Array.from(prose.matchAll(pattern), ([, name]) => name))
+
+      expect(named(/\]\[([^\]]+)\]/g), place).to.deep.equal(named(/^\[([^\]]+)\]: /gm))
+    }
+  })
+
   it('are in the list of documents near the top of the README, those for users', () => {
     const listed = linksOf(tableBelow(readme, 'Documents').flat().join('\n'))
 
