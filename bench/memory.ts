@@ -76,7 +76,7 @@ export async function measureMemory(stage: Stage): Promise<MemoryFigures> {
       client: session.client,
     })
     if (refreshed.kind !== 'rotated') throw new Error(`a fresh refresh token is ${refreshed.kind}`)
-    return `latchkey:refresh:${digest(pair.refreshToken)}`
+    return `latchkey:rt:${digest(pair.refreshToken)}`
   })
   await services.sessions.settle()
   const withSpent = await usedBytes()

@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis'
 import knexModule, { type Knex } from 'knex'
 import { migrationSource } from '../../migrations/index.ts'
 import { migrate } from '../../src/platform/migrate.ts'
+import { parsePointer } from '../../src/sessions/keys.ts'
 import type { Tokens } from '../support/client.ts'
 import { latchkey } from '../support/command-line.ts'
 import { ownRedis, type OwnRedis } from '../support/own-stores.ts'
@@ -58,9 +59,9 @@ describe('latchkey doctor', function () {
   }
 
   const pointerTo = async (sessionId: string) => {
-    const keys = await redis.keys('latchkey:refresh:*')
+    const keys = await redis.keys('latchkey:rt:*')
     const targets = await redis.mget(keys)
-    return keys.find((_, i) => targets[i]!.endsWith(sessionId))!
+    return keys.find((_, i) => parsePointer(targets[i]!)?.sessionId === sessionId)!
   }
 
   it('exits with 0 when all is well, and says what it has looked at', async () => {
