@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import net from 'node:net'
 import { progress } from '../dev/process.ts'
-import { createKeys, pointerTo } from '../src/sessions/keys.ts'
+import { createKeys, mintSessionId, pointerTo } from '../src/sessions/keys.ts'
 import { encodeCard, encodeSession, startOf, type Session } from '../src/sessions/session.ts'
 import { digestOfToken, mintPair, type TokenPair } from '../src/sessions/token.ts'
 import { cardOf, openSession, type LocalServices, type Stage } from './stage.ts'
@@ -47,7 +47,7 @@ export async function fillSessions(
       const { access, refresh, set, field, json, card, pointer } = entriesOf(
         {
           ...model,
-          id: randomUUID(),
+          id: mintSessionId(userId),
           userId,
           lastSeenAt: model.lastSeenAt + seenAheadMs,
           access: { ...model.access, digestStart: startOf(digestOfToken(pair.accessToken)!) },
