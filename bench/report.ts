@@ -1,6 +1,7 @@
 import { styleText } from 'node:util'
 import type { CapacityFigures } from './capacity.ts'
-import type { CheckFigures, VariantName } from './check.ts'
+import type { CheckFigures } from './check.ts'
+import { forwardAuthName, introspectName, protectedName } from './ours.ts'
 import type { Timing } from './client.ts'
 import type { MemoryFigures } from './memory.ts'
 import type { OperationFigures } from './operations.ts'
@@ -29,8 +30,13 @@ export interface Figures {
   soak?: SoakFigures
 }
 
-/** What this version promises: the token check at least this fast, compared with bare Node and one GET. */
-export const checkRatioTarget = 0.45
+/** What is promised of each way to ask about a token, in parts of what bare Node with one GET does. */
+const checkTargets: Readonly<Record<string, number>> = {
+  [forwardAuthName]: 0.9,
+  [protectedName]: 0.9,
+  [introspectName]: 0.5,
+}
+const p99RatioTarget = 1.3
 /** What of (b) a refresh reaches that asks PostgreSQL as well. */
 const refreshRatioTarget = 0.25
 const logoutAllTarget = 3
@@ -46,12 +52,6 @@ export interface Table {
   head: string[]
   rows: string[][]
   remark?: string
-}
-
-const variantTitles: Record<VariantName, string> = {
-  a: '(a) bare node:http, no Redis',
-  b: '(b) bare node:http, one GET',
-  c: '(c) Latchkey, token check',
 }
 
 /** The figures as tables, rounded to what they are worth. */
@@ -71,19 +71,18 @@ export function tablesOf(figures: Figures): Table[] {
   ]
 }
 
-function checkTable({ connections, tokens, rounds, seconds, variants, ratios }: CheckFigures): Table {
-  const { median } = ratios.c
+function checkTable({ connections, tokens, rounds, seconds, servers }: CheckFigures): Table {
+  const told = servers.flatMap(({ name, ratio, p99Ratio }) => {
+    const target = checkTargets[name]
+    if (target === undefined) return []
+    const tail = `p99 ${decimals(2)(p99Ratio.median)} times that of (b), at most ${p99RatioTarget}: ${verdict(p99Ratio.median <= p99RatioTarget)}`
+    return `${name}: ${decimals(2)(ratio.median)} of (b), at least ${target}: ${verdict(ratio.median >= target)}; ${tail}.`
+  })
   return {
     title: `Token check, ${connections} connections, ${tokens} tokens, ${rounds} rounds of ${seconds} s`,
     head: ['server', ...variantHead, 'ratio to (b)'],
-    rows: (['a', 'b', 'c'] as const).map((name) =>
-      [
-        variantTitles[name],
-        variantCells(variants[name]),
-        name === 'b' ? '1' : spread(ratios[name], decimals(2)),
-      ].flat(),
-    ),
-    remark: `c/b is ${decimals(2)(median)}; the target is ${checkRatioTarget}: ${verdict(median >= checkRatioTarget)}.`,
+    rows: servers.map(({ name, variant, ratio }) => [name, ...variantCells(variant), spread(ratio, decimals(2))]),
+    remark: told.join(' '),
   }
 }
 

@@ -108,6 +108,7 @@ export async function openStage(signal: AbortSignal) {
     REDIS_URL: redis.url,
     HOST: '127.0.0.1',
     PORT: '0',
+    OPS_PORT: '0',
     LOG_LEVEL: 'info',
     // Everybody here comes from one address, and more often than any address should.
     SETTING_LOGINS_PER_ADDRESS_MAX: '1000000',
