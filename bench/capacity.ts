@@ -30,7 +30,7 @@ const widestWindowMs = 3_600_000
 
 /** Fills the tables with rows as the service writes them, and asks for their sizes. */
 export async function measureCapacity(stage: Stage): Promise<CapacityFigures> {
-  const url = await stage.startFreshRedis()
+  const { url } = await stage.startFreshRedis()
   const redis = stage.connectRedis(url)
   const services = await stage.openServices(url)
   const usedBytes = async () => Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1])

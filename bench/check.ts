@@ -1,64 +1,41 @@
-/** The token check under full load, between two references, in interleaved rounds. */
+/** The token check under full load, beside two references, in interleaved rounds. */
 import type { Service } from '../dev/stores.ts'
-import {
-  ask,
-  measureRounds,
-  sessionCount,
-  withBearer,
-  type Contender,
-  type RoundOptions,
-  type Variant,
-} from './rounds.ts'
-import { openSession, type LocalServices, type Stage } from './stage.ts'
+import { enterOurs, oneGetName } from './ours.ts'
+import { measureRounds, sessionCount, type RoundOptions, type Variant } from './rounds.ts'
+import type { LocalServices, Stage } from './stage.ts'
 import type { Spread } from './statistics.ts'
-
-export type VariantName = 'a' | 'b' | 'c'
 
 export interface CheckFigures extends RoundOptions {
   tokens: number
-  variants: Record<VariantName, Variant>
-  /** Throughput relative to (b), round by round. */
-  ratios: Record<'a' | 'c', Spread>
+  servers: CheckFigure[]
 }
 
-/** Loads the references and Latchkey's token check; see {@link measureRounds}. */
+export interface CheckFigure {
+  name: string
+  variant: Variant
+  /** Throughput relative to bare Node with one GET, round by round. */
+  ratio: Spread
+  /** The same of the 99th percentile of the latency. */
+  p99Ratio: Spread
+}
+
+/** Loads the references and each way in which Latchkey is asked about a token; see {@link measureRounds}. */
 export async function measureCheck(
   stage: Stage,
   services: LocalServices,
-  { fixed, latchkey }: { fixed: Service; latchkey: Service },
+  servers: { fixed: Service; latchkey: Service },
   options: RoundOptions,
 ): Promise<CheckFigures> {
-  const requests = await Promise.all(
-    Array.from({ length: sessionCount }, async () => withBearer((await openSession(services)).pair.accessToken)),
-  )
-  const contenders: Record<VariantName, Contender> = {
-    a: { server: fixed, path: '/', requests },
-    b: { server: await stage.startOneGet(), path: '/', requests },
-    c: { server: latchkey, path: '/v1/protected', requests },
-  }
-  await mustTellTokensApart(contenders)
-
-  const { variantOf, ratio } = await measureRounds(stage, 'token check', contenders, options)
+  const entrants = await enterOurs(stage, services, servers)
+  const { variantOf, ratio, p99Ratio } = await measureRounds(stage, 'token check', entrants, options)
   return {
     ...options,
     tokens: sessionCount,
-    variants: { a: variantOf('a'), b: variantOf('b'), c: variantOf('c') },
-    ratios: { a: ratio('a', 'b'), c: ratio('c', 'b') },
-  }
-}
-
-/** A server that says yes to everybody would be fast, and prove nothing. */
-async function mustTellTokensApart(contenders: Record<VariantName, Contender>): Promise<void> {
-  const foreign = withBearer('not-a-token')
-  const cases = [
-    ['a', contenders.a.requests[0]!, 200],
-    ['b', contenders.b.requests[0]!, 200],
-    ['b', foreign, 401],
-    ['c', contenders.c.requests[0]!, 200],
-    ['c', foreign, 401],
-  ] as const
-  for (const [name, request, expected] of cases) {
-    const { status } = await ask(contenders[name], request)
-    if (status !== expected) throw new Error(`(${name}) answered ${status} where ${expected} is right`)
+    servers: Object.keys(entrants).map((name) => ({
+      name,
+      variant: variantOf(name),
+      ratio: ratio(name, oneGetName),
+      p99Ratio: p99Ratio(name, oneGetName),
+    })),
   }
 }

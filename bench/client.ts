@@ -1,4 +1,4 @@
-import { Agent, request } from 'node:http'
+import { Agent, request, type IncomingHttpHeaders } from 'node:http'
 import { percentileOf, spreadOf, type Spread } from './statistics.ts'
 
 /** A client for measuring: kept-alive connections, nothing but Node's own HTTP, and an error for an unexpected answer. */
@@ -7,18 +7,36 @@ export type Client = ReturnType<typeof createClient>
 export interface Call {
   expect: number
   token?: string
+  /** Of a service, in the form of HTTP Basic. */
+  credentials?: string
+  /** A form, or what is sent as JSON. */
   body?: object
+}
+
+export interface Answer {
+  status: number
+  headers: IncomingHttpHeaders
+  text: string
 }
 
 export function createClient(url: string) {
   const agent = new Agent({ keepAlive: true })
 
-  /** Sends a request and gives the text of the answer, which must have the expected status. */
-  function call(method: string, path: string, { expect, token, body }: Call): Promise<string> {
-    const json = body && JSON.stringify(body)
+  /** Sends a request and gives whatever is answered. */
+  function send(
+    method: string,
+    path: string,
+    { token, credentials, body }: Omit<Call, 'expect'> = {},
+  ): Promise<Answer> {
+    const isForm = body instanceof URLSearchParams
+    const payload = isForm ? body.toString() : body && JSON.stringify(body)
     const headers = {
       ...(token && { authorization: `Bearer ${token}` }),
-      ...(json && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) }),
+      ...(credentials && { authorization: `Basic ${credentials}` }),
+      ...(payload && {
+        'content-type': isForm ? 'application/x-www-form-urlencoded' : 'application/json',
+        'content-length': Buffer.byteLength(payload),
+      }),
     }
     return new Promise((resolve, reject) => {
       const sent = request(url + path, { method, agent, headers }, (response) => {
@@ -26,17 +44,21 @@ export function createClient(url: string) {
         response.setEncoding('utf8')
         response.on('data', (chunk: string) => (text += chunk))
         response.on('error', reject)
-        response.on('end', () => {
-          if (response.statusCode === expect) resolve(text)
-          else reject(new Error(`${method} ${path} was answered ${response.statusCode}, not ${expect}: ${text}`))
-        })
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }))
       })
       sent.on('error', reject)
-      sent.end(json)
+      sent.end(payload)
     })
   }
 
-  return { call, close: () => agent.destroy() }
+  /** Sends a request and gives the text of the answer, which must have the expected status. */
+  async function call(method: string, path: string, { expect, ...asked }: Call): Promise<string> {
+    const { status, text } = await send(method, path, asked)
+    if (status !== expect) throw new Error(`${method} ${path} was answered ${status}, not ${expect}: ${text}`)
+    return text
+  }
+
+  return { send, call, close: () => agent.destroy() }
 }
 
 /** What an operation costs its caller. */

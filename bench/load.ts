@@ -44,6 +44,7 @@ export async function load({
   wrk,
   url,
   requestsFile,
+  spend,
   connections,
   seconds,
   cores,
@@ -51,15 +52,19 @@ export async function load({
 }: {
   wrk: string
   url: string
+  /** What wrk.lua sends, or the tokens that are to be spent, one a line. */
   requestsFile: string
+  /** Each token is good for one request of this kind, as wrk-spend.lua says. */
+  spend?: 'refresh' | 'logout'
   connections: number
   seconds: number
   cores: Cores | null
   signal: AbortSignal
 }): Promise<Burst> {
-  const script = path.join(import.meta.dirname, 'wrk.lua')
+  const script = path.join(import.meta.dirname, spend ? 'wrk-spend.lua' : 'wrk.lua')
+  const given = spend ? [requestsFile, spend] : [requestsFile]
   // On a busy machine a slow server may keep somebody waiting for longer than the two seconds after which wrk counts a failure.
-  const line = [wrk, '-t1', '--timeout=10s', `-c${connections}`, `-d${seconds}s`, '-s', script, url, '--', requestsFile]
+  const line = [wrk, '-t1', '--timeout=10s', `-c${connections}`, `-d${seconds}s`, '-s', script, url, '--', ...given]
   const [command, ...args] = cores ? ['taskset', '-c', cores.rest, ...line] : line
   const { status, output } = await run(command!, args, { signal })
   const json = /^\{.*\}$/m.exec(output)?.[0]

@@ -30,7 +30,7 @@ const listpackValueDefaultBytes = 64
 
 /** Opens sessions by Latchkey's own door in a Redis that holds nothing else, and sees how much it grew. */
 export async function measureMemory(stage: Stage): Promise<MemoryFigures> {
-  const url = await stage.startFreshRedis()
+  const { url } = await stage.startFreshRedis()
   const redis = stage.connectRedis(url)
   const services = await stage.openServices(url)
   const usedBytes = async () => Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1])
@@ -76,7 +76,7 @@ export async function measureMemory(stage: Stage): Promise<MemoryFigures> {
       client: session.client,
     })
     if (refreshed.kind !== 'rotated') throw new Error(`a fresh refresh token is ${refreshed.kind}`)
-    return `latchkey:refresh:${digest(pair.refreshToken)}`
+    return `latchkey:rt:${digest(pair.refreshToken)}`
   })
   await services.sessions.settle()
   const withSpent = await usedBytes()

@@ -1,24 +1,19 @@
 /** What else a session goes through: login, refresh, logout and logout-all, over HTTP and one after the other. */
-import { randomUUID } from 'node:crypto'
 import { progress } from '../dev/process.ts'
 import type { Service } from '../dev/stores.ts'
 import { createClient, timeInLanes, timeOnce, timingOf, type Client, type Timing } from './client.ts'
 import { inLanes } from './lanes.ts'
-import { openSession, unpin, type LocalServices, type Stage } from './stage.ts'
+import { password, register, type Person } from './people.ts'
+import { openSession, pin, unpin, type LocalServices, type Stage } from './stage.ts'
+import { measureWrites, type WriteFigures } from './writes.ts'
 
 export interface OperationFigures {
   operations: ({ name: string } & Timing)[]
   /** The medians of the two. */
   logoutAllToLogout: number
+  writes: WriteFigures
 }
 
-interface Person {
-  id: string
-  email: string
-  refreshToken: string
-}
-
-const password = 'correct horse battery staple'
 const peopleCount = 64
 const loginLanes = 8
 const refreshLanes = 16
@@ -30,10 +25,12 @@ const logoutsBetween = 5
 
 /** Measures the operations of one Latchkey process, which may use every core for it, as in production. */
 export async function measureOperations(
-  { cores, signal }: Stage,
+  stage: Stage,
   services: LocalServices,
   { fixed, latchkey }: { fixed: Service; latchkey: Service },
+  load: { connections: number; rounds: number; seconds: number },
 ): Promise<OperationFigures> {
+  const { cores, signal } = stage
   for (const { pid } of [fixed, latchkey]) await unpin(pid, cores)
   const client = createClient(latchkey.url)
   const bare = createClient(fixed.url)
@@ -67,6 +64,8 @@ export async function measureOperations(
 
     progress('operations: logout and logout-all')
     const { logouts, logoutAlls } = await timeEndings({ client, services, leavers, regulars, signal })
+    await unpin(stage.redisPid, cores)
+    const writes = await measureWrites(stage, services, latchkey, { people: regulars, ...load })
     return {
       operations: [
         ...named('login', logins),
@@ -76,8 +75,10 @@ export async function measureOperations(
         ...named('the client itself, against (a)', ours),
       ],
       logoutAllToLogout: logoutAlls.p50Ms / logouts.p50Ms,
+      writes,
     }
   } finally {
+    if (cores) await pin(stage.redisPid, cores.rest)
     client.close()
     bare.close()
   }
@@ -85,13 +86,6 @@ export async function measureOperations(
 
 function named(name: string, timings: Timing[]) {
   return timings.map((timing) => ({ name, ...timing }))
-}
-
-async function register(client: Client): Promise<Person> {
-  const email = `bench-${randomUUID()}@example.com`
-  const answer = await client.call('POST', '/v1/auth/register', { expect: 201, body: { email, password } })
-  const { user, refresh_token } = JSON.parse(answer) as { user: { id: string }; refresh_token: string }
-  return { id: user.id, email, refreshToken: refresh_token }
 }
 
 /** Ends sessions that were opened without HTTP, as the logins for them would take minutes. */

@@ -2,22 +2,22 @@
 import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { progress, run } from '../dev/process.ts'
 import type { Service } from '../dev/stores.ts'
-import { operator } from '../src/cli/operator.ts'
 import { inLanes } from './lanes.ts'
 import type { Request } from './load.ts'
 import {
-  ask,
-  measureRounds,
-  sessionCount,
-  withBearer,
-  type Contender,
-  type RoundOptions,
-  type Variant,
-} from './rounds.ts'
-import { openSession, root, type LocalServices, type Stage } from './stage.ts'
+  enterOurs,
+  forged,
+  forwardAuthName,
+  introspection,
+  mustSay,
+  oneGetName,
+  type Entrant,
+  type Kind,
+} from './ours.ts'
+import { measureRounds, sessionCount, type RoundOptions, type Variant } from './rounds.ts'
+import { root, type LocalServices, type Stage } from './stage.ts'
 import type { Spread } from './statistics.ts'
 
 export interface PeerFigures extends RoundOptions {
@@ -38,15 +38,6 @@ export interface PeerFigure {
   forwardAuthRatio: Spread
 }
 
-/** A reference checks less than a service has to; a stateless peer asks no store, so what it has given out holds. */
-type Kind = 'reference' | 'latchkey' | 'revocable' | 'stateless'
-
-interface Entrant extends Contender {
-  kind: Kind
-  /** What a good answer to the first request says. */
-  owner: string
-}
-
 interface Peer {
   /** What it is made of besides its web framework; the first names its server in bench/peers/. */
   packages: [string, ...string[]]
@@ -64,10 +55,6 @@ const peers: Peer[] = [
   { packages: ['@fastify/secure-session'], kind: 'stateless', path: '/me', logIn: logInForCookie },
 ]
 
-const fixedName = 'bare node:http, no Redis'
-const oneGetName = 'bare node:http, one GET'
-const forwardAuthName = 'Latchkey, GET /forward-auth'
-const introspectName = 'Latchkey, POST /oauth/introspect'
 const folder = 'bench/peers'
 const lanes = 8
 
@@ -123,37 +110,6 @@ async function install(signal: AbortSignal): Promise<string | null> {
   return status === 0 ? null : `npm ci failed: ${output}`
 }
 
-async function enterOurs(
-  stage: Stage,
-  services: LocalServices,
-  { fixed, latchkey }: { fixed: Service; latchkey: Service },
-): Promise<Record<string, Entrant>> {
-  const { client, secret } = await services.clients.create('bench', operator)
-  const opened = await Promise.all(Array.from({ length: sessionCount }, () => openSession(services)))
-  const userId = opened[0]!.session.userId
-  const tokens = opened.map(({ pair }) => pair.accessToken)
-  const bearers = tokens.map(withBearer)
-  const introspections = tokens.map((token) => introspection(token, client.id, secret))
-  const entrants: Record<string, Entrant> = {
-    [fixedName]: { server: fixed, kind: 'reference', path: '/', requests: bearers, owner: 'ok' },
-    [oneGetName]: { server: await stage.startOneGet(), kind: 'reference', path: '/', requests: bearers, owner: 'ok' },
-    [forwardAuthName]: { server: latchkey, kind: 'latchkey', path: '/forward-auth', requests: bearers, owner: userId },
-    [introspectName]: {
-      server: latchkey,
-      kind: 'latchkey',
-      path: '/oauth/introspect',
-      requests: introspections,
-      owner: userId,
-    },
-  }
-  await sleep(1000, undefined, { signal: stage.signal }) // by then Latchkey was told of its client
-  for (const [name, entrant] of Object.entries(entrants)) {
-    await mustSay('yes', name, entrant)
-    if (name !== fixedName) await mustSay('no', name, entrant, forged(entrant.requests[0]!))
-  }
-  return entrants
-}
-
 /**
  * Starts a peer and opens its sessions.
  *
@@ -176,41 +132,6 @@ async function enter(stage: Stage, peer: Peer, redisUrl: string): Promise<Entran
   const owner = newEmail()
   const others = await inLanes(sessionCount - 1, lanes, () => logIn(server.url, newEmail()))
   return { ...trial, owner, requests: [await logIn(server.url, owner), ...others] }
-}
-
-/** A server that says yes to everybody would be fast, and prove nothing. */
-async function mustSay(
-  expected: 'yes' | 'no',
-  name: string,
-  entrant: Entrant,
-  request: Request = entrant.requests[0]!,
-): Promise<void> {
-  const { status, text } = await ask(entrant, request)
-  const said = status === 200 && text.includes(entrant.owner) ? 'yes' : 'no'
-  if (said !== expected) throw new Error(`it said ${said} where ${expected} is right (${name}, ${status}): ${text}`)
-}
-
-/** The same request with something that nobody was given. */
-function forged({ headers: { authorization, cookie, ...headers }, body }: Request): Request {
-  return {
-    headers: {
-      ...headers,
-      ...(authorization && { authorization: authorization.replace(/^Bearer .*/, 'Bearer made-up') }),
-      ...(cookie && { cookie: cookie.replaceAll(/=[^;]*/g, '=made-up') }),
-    },
-    ...(body && { body: body.replace(/^token=[^&]*/, 'token=made-up') }),
-  }
-}
-
-/** As RFC 7662 has it, with the client's credentials as RFC 6749 (2.3.1) prefers them. */
-function introspection(token: string, clientId: string, secret: string): Request {
-  return {
-    headers: {
-      authorization: `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}`,
-      'content-type': 'application/x-www-form-urlencoded',
-    },
-    body: String(new URLSearchParams({ token, token_type_hint: 'access_token' })),
-  }
 }
 
 async function logInForCookie(url: string, email: string): Promise<Request> {

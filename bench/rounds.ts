@@ -83,6 +83,9 @@ export async function measureRounds<Name extends string>(
     /** The throughput of one relative to that of another, round by round. */
     ratio: (name: Name, to: Name) =>
       spreadOf(bursts[name].map(({ perSecond }, round) => perSecond / bursts[to][round]!.perSecond)),
+    /** The same of the 99th percentile of the latency. */
+    p99Ratio: (name: Name, to: Name) =>
+      spreadOf(bursts[name].map(({ p99Ms }, round) => p99Ms / bursts[to][round]!.p99Ms)),
   }
 }
 

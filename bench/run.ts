@@ -11,28 +11,38 @@ import { measureOperations } from './operations.ts'
 import { measurePeers } from './peers.ts'
 import { asPlot } from './plot.ts'
 import { asMarkdown, asText, tablesOf, type Figures } from './report.ts'
+import { measureScale } from './scale.ts'
+import { measureSoak } from './soak.ts'
 import { openStage, root } from './stage.ts'
+import { measureStart } from './start.ts'
+import { measureStorm } from './storm.ts'
 import { measureTiming } from './timing.ts'
 
 const usage = `Usage: npm run bench -- [options]
 
-  --rounds N       rounds of the token check, or with the peers (9)
-  --seconds N      seconds for each server in a round (2)
+  --rounds N       rounds of the token check, the writes, the scale, or with the peers, and how many starts (9)
+  --seconds N      of one burst of load (2); a phase of the storm and a wait for memory to settle take five times as long
   --connections N  connections of the load (64)
-  --only PART      one part only: check, operations, memory, capacity, timing or peers (npm run bench:peers)
+  --sessions N     in the largest Redis of the scale (1000000); 5000000 take 6 GB and two minutes more
+  --minutes N      of the soak (10)
+  --only PART      one part only: check, operations, memory, capacity, timing, storm, start, scale, soak or peers
+                   (npm run bench:peers); without it all but the soak and the peers
   --svg FILE       a plot of the peers besides
   --json           figures as JSON
   --markdown       tables as they stand in bench/README.md
 `
-const parts = ['check', 'operations', 'memory', 'capacity', 'timing', 'peers'] as const
-/** The peers are packages that have to be installed first, so they are measured on request only. */
-const onRequest = 'peers'
+const standard = ['check', 'operations', 'memory', 'capacity', 'timing', 'storm', 'start', 'scale'] as const
+/** One takes long, and the peers are packages that have to be installed first. */
+const onRequest = ['soak', 'peers'] as const
+const parts = [...standard, ...onRequest] as const
 const busyLoad = 0.5
 
 interface Options {
   rounds: number
   seconds: number
   connections: number
+  sessions: number
+  minutes: number
   parts: readonly (typeof parts)[number][]
   form: 'text' | 'markdown' | 'json'
   svgFile: string | undefined
@@ -45,6 +55,8 @@ function readOptions(): Options | 'help' {
       rounds: { type: 'string', default: '9' },
       seconds: { type: 'string', default: '2' },
       connections: { type: 'string', default: '64' },
+      sessions: { type: 'string', default: '1000000' },
+      minutes: { type: 'string', default: '10' },
       only: { type: 'string' },
       svg: { type: 'string' },
       json: { type: 'boolean', default: false },
@@ -53,24 +65,28 @@ function readOptions(): Options | 'help' {
     },
   })
   if (values.help) return 'help'
-  const whole = (name: 'rounds' | 'seconds' | 'connections') => {
-    if (!/^[1-9]\d{0,3}$/.test(values[name])) throw new Error(`--${name} must be a whole number from 1 to 9999`)
-    return Number(values[name])
+  const whole = (name: 'rounds' | 'seconds' | 'connections' | 'sessions' | 'minutes', min = 1, max = 9999) => {
+    const value = /^\d{1,8}$/.test(values[name]) ? Number(values[name]) : Number.NaN
+    if (!(value >= min && value <= max)) throw new Error(`--${name} must be a whole number from ${min} to ${max}`)
+    return value
   }
-  const asked = parts.filter((part) => (values.only === undefined ? part !== onRequest : part === values.only))
+  const asked = values.only === undefined ? standard : parts.filter((part) => part === values.only)
   if (asked.length === 0) throw new Error(`--only must be one of ${parts.join(', ')}`)
-  if (values.svg !== undefined && !asked.includes(onRequest)) throw new Error(`--svg needs --only ${onRequest}`)
+  if (values.svg !== undefined && values.only !== 'peers') throw new Error('--svg needs --only peers')
   return {
     rounds: whole('rounds'),
     seconds: whole('seconds'),
     connections: whole('connections'),
+    sessions: whole('sessions', 1000, 20_000_000),
+    minutes: whole('minutes'),
     parts: asked,
     form: values.json ? 'json' : values.markdown ? 'markdown' : 'text',
     svgFile: values.svg,
   }
 }
 
-async function bench({ rounds, seconds, connections, parts: asked }: Options, signal: AbortSignal): Promise<Figures> {
+async function bench(options: Options, signal: AbortSignal): Promise<Figures> {
+  const { rounds, seconds, connections, sessions, minutes, parts: asked } = options
   const [loadBefore = 0] = os.loadavg()
   if (loadBefore > busyLoad)
     progress(`this machine is busy (load ${loadBefore.toFixed(1)}): the figures will be lower and further apart`)
@@ -94,12 +110,19 @@ async function bench({ rounds, seconds, connections, parts: asked }: Options, si
     const servers = { fixed: await stage.startFixed(), latchkey: await stage.startLatchkey() }
     if (asked.includes('check'))
       figures.check = await measureCheck(stage, services, servers, { rounds, seconds, connections })
-    if (asked.includes('operations')) figures.operations = await measureOperations(stage, services, servers)
+    if (asked.includes('operations'))
+      figures.operations = await measureOperations(stage, services, servers, { rounds, seconds, connections })
     if (asked.includes('memory')) figures.memory = await measureMemory(stage)
     if (asked.includes('capacity')) figures.capacity = await measureCapacity(stage)
     if (asked.includes('timing')) figures.timing = await measureTiming(stage, servers.latchkey)
     if (asked.includes('peers'))
       figures.peers = await measurePeers(stage, services, servers, { rounds, seconds, connections })
+    const longSeconds = 5 * seconds
+    if (asked.includes('storm')) figures.storm = await measureStorm(stage, services, { phaseSeconds: longSeconds })
+    if (asked.includes('start'))
+      figures.start = await measureStart(stage, services, { starts: rounds, settleSeconds: longSeconds })
+    if (asked.includes('scale')) figures.scale = await measureScale(stage, { rounds, seconds, connections, sessions })
+    if (asked.includes('soak')) figures.soak = await measureSoak(stage, services, { minutes })
     return figures
   } finally {
     await stage.close()

@@ -40,10 +40,14 @@ export async function openStage(signal: AbortSignal) {
   async function startServer(
     name: string,
     args: string[],
-    { env = {}, isReady }: { env?: NodeJS.ProcessEnv; isReady?: (url: string) => Promise<boolean> } = {},
+    {
+      env = {},
+      pinned = true,
+      isReady,
+    }: { env?: NodeJS.ProcessEnv; pinned?: boolean; isReady?: (url: string) => Promise<boolean> } = {},
   ): Promise<Service> {
     const address = () => /http:\/\/[\w.]+:\d+/.exec(fs.readFileSync(path.join(dir, `${name}.log`), 'utf8'))?.[0]
-    const [command, ...all] = [...(cores ? ['taskset', '-c', cores.server] : []), process.execPath, ...args]
+    const [command, ...all] = [...(cores && pinned ? ['taskset', '-c', cores.server] : []), process.execPath, ...args]
     const mark = await launch({
       dir,
       name,
@@ -64,10 +68,11 @@ export async function openStage(signal: AbortSignal) {
   }
 
   /** Starts another Redis that keeps nothing on disk and holds nothing else. */
-  async function startFreshRedis(): Promise<string> {
-    const fresh = path.join(dir, 'fresh')
-    fs.mkdirSync(fresh)
-    return (await startRedis({ dir: fresh, ephemeral: true, port: await freePort(), signal })).url
+  async function startFreshRedis(): Promise<Service> {
+    const fresh = fs.mkdtempSync(path.join(dir, 'fresh-'))
+    const started = await startRedis({ dir: fresh, ephemeral: true, port: await freePort(), signal })
+    if (cores) await pin(started.pid, cores.rest)
+    return started
   }
 
   /** Latchkey's own parts on a Redis, to prepare what a measurement needs without going over HTTP. */
@@ -97,6 +102,21 @@ export async function openStage(signal: AbortSignal) {
     return connection
   }
 
+  /** What the built form has to know, as it would in production, and wide limits. */
+  const latchkeyEnv = () => ({
+    DATABASE_URL: postgres.url,
+    REDIS_URL: redis.url,
+    HOST: '127.0.0.1',
+    PORT: '0',
+    OPS_PORT: '0',
+    LOG_LEVEL: 'info',
+    // Everybody here comes from one address, and more often than any address should.
+    SETTING_LOGINS_PER_ADDRESS_MAX: '1000000',
+    SETTING_REGISTRATIONS_PER_ADDRESS_MAX: '1000000',
+    SETTING_WRONG_TOKENS_PER_ADDRESS_MAX: '1000000',
+    SETTING_MAIL_REQUESTS_PER_ADDRESS_MAX: '1000000',
+  })
+
   let postgres: Service
   let redis: Service
   try {
@@ -113,32 +133,26 @@ export async function openStage(signal: AbortSignal) {
     cores,
     signal,
     redisUrl: redis.url,
+    redisPid: redis.pid,
     redisVersion: async () =>
       /^redis_version:(\S+)/m.exec(await connectRedis(redis.url).info('server'))?.[1] ?? 'unknown',
     startFixed: () => startServer('fixed', ['--import', 'tsx', 'bench/servers/bare.ts', 'fixed']),
-    startOneGet: () =>
-      startServer('one-get', ['--import', 'tsx', 'bench/servers/bare.ts', 'redis'], { env: { REDIS_URL: redis.url } }),
+    startOneGet: ({ pinned = true }: { pinned?: boolean } = {}) =>
+      startServer(pinned ? 'one-get' : 'one-get-unpinned', ['--import', 'tsx', 'bench/servers/bare.ts', 'redis'], {
+        env: { REDIS_URL: redis.url },
+        pinned,
+      }),
     /**
      * Starts the built form as it runs in production, with nothing set but what has to be, and wide limits.
      *
      * @param name another one for each that is started
      * @param env what it has set besides
+     * @param pinned whether it has one core, or all of them from its start
      */
-    startLatchkey: (name = 'latchkey', env: NodeJS.ProcessEnv = {}) =>
+    startLatchkey: (name = 'latchkey', env: NodeJS.ProcessEnv = {}, { pinned = true }: { pinned?: boolean } = {}) =>
       startServer(name, ['dist/src/main.js'], {
-        env: {
-          DATABASE_URL: postgres.url,
-          REDIS_URL: redis.url,
-          HOST: '127.0.0.1',
-          PORT: '0',
-          LOG_LEVEL: 'info',
-          // Everybody here comes from one address, and more often than any address should.
-          SETTING_LOGINS_PER_ADDRESS_MAX: '1000000',
-          SETTING_REGISTRATIONS_PER_ADDRESS_MAX: '1000000',
-          SETTING_WRONG_TOKENS_PER_ADDRESS_MAX: '1000000',
-          SETTING_MAIL_REQUESTS_PER_ADDRESS_MAX: '1000000',
-          ...env,
-        },
+        env: { ...latchkeyEnv(), ...env },
+        pinned,
         isReady: async (url) => (await fetch(`${url}/health/ready`)).ok,
       }),
     /**
@@ -148,6 +162,8 @@ export async function openStage(signal: AbortSignal) {
      */
     startPeer: (name: string, redisUrl: string) =>
       startServer(name, [`bench/peers/${name}.mjs`], { env: { DATABASE_URL: postgres.url, REDIS_URL: redisUrl } }),
+    latchkeyEnv,
+    freePort,
     startFreshRedis,
     openServices,
     connectRedis,
@@ -176,12 +192,17 @@ async function freePort(): Promise<number> {
 
 /** Opens a session of a person by Latchkey's own door, without the password. */
 export async function openSession({ sessions }: LocalServices, userId: string = randomUUID()) {
-  const name = userId.slice(0, 8)
   return sessions.open({
     userId,
     epoch: 0,
-    card: { username: `user-${name}`, email: `user-${name}@example.com`, verified: true, role: 'user', updatedAt: 0 },
+    card: cardOf(userId),
     client: { address: '203.0.113.7', userAgent },
     deviceName: 'Chrome on Linux',
   })
+}
+
+/** Who the person of such a session is: made up, and as long for everybody. */
+export function cardOf(userId: string) {
+  const name = userId.slice(0, 8)
+  return { username: `user-${name}`, email: `user-${name}@example.com`, verified: true, role: 'user', updatedAt: 0 }
 }

@@ -50,3 +50,22 @@ export function percentileOf(sorted: readonly number[], percent: number): number
   if (percent === 50 && Number.isInteger(half)) return (sorted[half - 1]! + sorted[half]!) / 2
   return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)]!
 }
+
+/** A straight line through points, by least squares. */
+export interface Line {
+  slope: number
+  /** Two standard errors of the slope; it takes the points for independent, so what swings slowly is worse than it says. */
+  slopeWithin: number
+}
+
+/** @throws Error with less than three points: two are always on a line */
+export function lineThrough(points: readonly (readonly [x: number, y: number])[]): Line {
+  const count = points.length
+  if (count < 3) throw new Error('a line needs three points')
+  const mean = (of: (point: readonly [number, number]) => number) => points.reduce((sum, p) => sum + of(p), 0) / count
+  const [middleX, middleY] = [mean(([x]) => x), mean(([, y]) => y)]
+  const spreadX = points.reduce((sum, [x]) => sum + (x - middleX) ** 2, 0)
+  const slope = points.reduce((sum, [x, y]) => sum + (x - middleX) * (y - middleY), 0) / spreadX
+  const missed = points.reduce((sum, [x, y]) => sum + (y - middleY - slope * (x - middleX)) ** 2, 0)
+  return { slope, slopeWithin: 2 * Math.sqrt(missed / (count - 2) / spreadX) }
+}

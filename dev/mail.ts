@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import PostalMime from 'postal-mime'
 import { SMTPServer } from 'smtp-server'
-import { dataDir } from './places.ts'
+import { dataDir, startUrl } from './places.ts'
 
 export interface MailCatcher {
   /** What makes the service send its mails here. */
@@ -57,7 +57,7 @@ export async function startMailCatcher({ onMail }: { onMail: (line: string) => v
     env: {
       SMTP_URL: `smtp://127.0.0.1:${port}`,
       MAIL_FROM: process.env['MAIL_FROM'] || 'Latchkey <latchkey@localhost>',
-      FRONTEND_URL: process.env['FRONTEND_URL'] || 'http://127.0.0.1:3000',
+      FRONTEND_URL: process.env['FRONTEND_URL'] || process.env['PUBLIC_URL'] || startUrl,
     },
     folder: path.relative(process.cwd(), folder),
     stop: () => new Promise((resolve) => server.close(() => resolve())),

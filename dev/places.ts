@@ -82,3 +82,6 @@ export function socketDir(dir: string): string {
 export function shortHash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 12)
 }
+
+/** Where `npm start` is reached unless it is told. */
+export const startUrl = `http://127.0.0.1:${process.env['PORT'] || '3000'}`

@@ -6,7 +6,7 @@ import { styleText } from 'node:util'
 import { readConfig } from '../src/config.ts'
 import { serve } from '../src/serve.ts'
 import { startMailCatcher, type MailCatcher } from './mail.ts'
-import { dataDir } from './places.ts'
+import { dataDir, startUrl } from './places.ts'
 import { progress } from './process.ts'
 import { startStores, type Stores } from './stores.ts'
 
@@ -45,7 +45,8 @@ async function start(): Promise<void> {
   stores = await startStores({ name: 'dev', ephemeral: false, signal: interrupt.signal })
   const { env, redisCli } = stores
   if (!process.env['SMTP_URL']) catcher = await startMailCatcher({ onMail: progress })
-  const config = readConfig({ ...process.env, ...env, ...catcher?.env })
+  const publicUrl = process.env['PUBLIC_URL'] || startUrl
+  const config = readConfig({ ...process.env, ...env, ...catcher?.env, PUBLIC_URL: publicUrl })
   interrupt.signal.throwIfAborted()
   noteForCommandLine(env)
   api = await serve(config)
@@ -73,7 +74,7 @@ function greet(
     '',
     `${paint('green', 'Latchkey is ready')} (${seconds} s). Ctrl-C stops it; its data stays in .data/.`,
     '',
-    line('API', paint('bold', url)),
+    line('API', `${paint('bold', url)}, described at ${url}/docs`),
     line('Metrics', opsUrl ? `${opsUrl}/metrics` : 'off; OPS_PORT=9464 npm start serves them'),
     line('Redis', redisCli ?? masked(env.REDIS_URL)),
     line('Postgres', masked(env.DATABASE_URL)),

@@ -84,7 +84,8 @@ const serviceVariables = {
   FRONTEND_URL: {
     schema: url('http://', 'https://').transform((text) => text.replace(/\/+$/, '')),
     initial: 'http://127.0.0.1:3000',
-    meaning: 'What the links in mails begin with. Must be set where `SMTP_URL` is.',
+    meaning:
+      'What the links in mails begin with; where it is `PUBLIC_URL` they lead to pages of the service itself. Must be set where `SMTP_URL` is.',
   },
   PUBLIC_URL: {
     schema: url('http://', 'https://')

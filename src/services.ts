@@ -168,6 +168,7 @@ export function createServices(
     clock,
     version,
     publicUrl: config.publicUrl,
+    hasOwnPages: config.frontendUrl === config.publicUrl,
     readiness,
     /** What is done once an hour. */
     chores: mail.chores,

@@ -18,7 +18,7 @@ function oneGet(redis: Redis): RequestListener {
   async function answer(...[request, response]: Parameters<RequestListener>): Promise<void> {
     const token = request.headers.authorization?.slice('Bearer '.length) ?? ''
     try {
-      const pointer = await redis.get(`latchkey:access:${digest(token)}`)
+      const pointer = await redis.get(`latchkey:at:${digest(token)}`)
       response.statusCode = pointer === null ? 401 : 200
     } catch {
       response.statusCode = 503

@@ -9,9 +9,15 @@ export interface AdmissionBounds {
 
 /** Nobody waits longer than this: the caller's own patience ends at 5 s. */
 const waitMaxMs = 4000
+/** Who would have to wait longer, going by what the work has taken of late, need not begin to: it may take longer yet. */
+const expectedWaitMaxMs = 3000
+/** How much the newest piece of work counts in the mean of how long they take. */
+const newestShare = 0.1
 
 export interface Admit {
   <T>(work: () => Promise<T>): Promise<T>
+  /** Does what asks for a place before long, unless there are as many on their way as will get one. */
+  before: <T>(work: () => Promise<T>) => Promise<T>
   /** How many pieces run and how many wait, at this moment. */
   load: () => { running: number; waiting: number }
 }
@@ -20,10 +26,12 @@ export interface Admit {
  * Lets so many pieces of costly work run at once, a short line wait, and turns the rest away.
  *
  * Hashing takes a core and a thread of the pool for some 20 ms, and the pool is everybody's. With a core left free, a
- * storm of logins makes logins wait, and token checks do not notice.
+ * storm of logins makes logins wait, and token checks do not notice. Whoever would wait too long, by what a piece has
+ * taken of late, is turned away at once and not after the wait; and, with `before`, ahead of all that a login costs
+ * besides its hash.
  *
  * @param onAdmitted is told how long each piece has waited, in milliseconds
- * @throws AppError `unavailable`, at once when the line is full, or when a place was not free in time
+ * @throws AppError `unavailable`, at once when the line is full or too slow, or when a place was not free in time
  */
 export function createAdmission(
   { atOnce, waitingMax }: AdmissionBounds,
@@ -31,13 +39,19 @@ export function createAdmission(
 ): Admit {
   const line: { enter: () => void; timer: NodeJS.Timeout }[] = []
   let inside = 0
+  let onTheirWay = 0
+  let meanMs = 0
+
+  /** How many may wait now: no more than will have had their turn in time. */
+  const lineMax = () =>
+    meanMs > 0 ? Math.min(waitingMax, Math.floor((expectedWaitMaxMs / meanMs) * atOnce)) : waitingMax
 
   function place(): Promise<void> {
     if (inside < atOnce) {
       inside++
       return Promise.resolve()
     }
-    if (line.length >= waitingMax) return Promise.reject(new AppError('unavailable'))
+    if (line.length >= lineMax()) return Promise.reject(new AppError('unavailable'))
     return new Promise((enter, reject) => {
       const timer = setTimeout(() => {
         line.splice(line.indexOf(waiter), 1)
@@ -62,13 +76,26 @@ export function createAdmission(
   async function admit<T>(work: () => Promise<T>): Promise<T> {
     const askedAt = performance.now()
     await place()
-    onAdmitted(performance.now() - askedAt)
+    const admittedAt = performance.now()
+    onAdmitted(admittedAt - askedAt)
     try {
       return await work()
     } finally {
+      const tookMs = performance.now() - admittedAt
+      meanMs = meanMs > 0 ? meanMs + (tookMs - meanMs) * newestShare : tookMs
       leave()
     }
   }
 
-  return Object.assign(admit, { load: () => ({ running: inside, waiting: line.length }) })
+  async function before<T>(work: () => Promise<T>): Promise<T> {
+    if (onTheirWay >= atOnce + lineMax()) throw new AppError('unavailable')
+    onTheirWay++
+    try {
+      return await work()
+    } finally {
+      onTheirWay--
+    }
+  }
+
+  return Object.assign(admit, { before, load: () => ({ running: inside, waiting: line.length }) })
 }

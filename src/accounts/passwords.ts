@@ -68,7 +68,7 @@ export function createPasswords(
     return hashOfNothing({ memoryKib, timeCost, parallelism })
   }
 
-  return { hash, hashOfNobody, verify, isOutdated, load: admit.load }
+  return { hash, hashOfNobody, verify, isOutdated, beforeHashing: admit.before, load: admit.load }
 }
 
 /** A hash that costs as much to check as another one, and that nobody knows a password for (PHC string). */

@@ -117,11 +117,16 @@ export function createSignIn({
    * One answer for every cause, after the same work: an unknown name, a wrong password, a disabled account.
    *
    * @throws AppError `invalid-credentials`; `email-unverified` after the right password only; `too-many-attempts` for the
-   *   account, known or not, or the client's address
+   *   account, known or not, or the client's address; `unavailable`, before PostgreSQL is asked, when more are on their
+   *   way than can be hashed
    */
   async function logIn(asked: Login): Promise<SignedIn> {
     mustBeFaultless(faults({ deviceName: asked.deviceName }))
     await throttle.mustSpend('logins', { address: asked.client.address })
+    return passwords.beforeHashing(() => logInAdmitted(asked))
+  }
+
+  async function logInAdmitted(asked: Login): Promise<SignedIn> {
     const person = await findPerson(asked.identifier)
     const subject: Subject = person ? { userId: person.id } : { unknownName: asked.identifier.text }
     const maySignIn = await throttle.attempt('wrong-passwords', subject, async () => {

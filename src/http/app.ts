@@ -10,6 +10,7 @@ import { readForm, readJson } from './body.ts'
 import { createDirect } from './direct.ts'
 import { Exchange, jsonType, problemType, type Around } from './exchange.ts'
 import { checkBearer, checkBody, checkClient, clientOf, readParams, readQuery } from './guard.ts'
+import { addPages } from './pages/index.ts'
 import { oauthErrorOf } from './problems.ts'
 import { demandsBearer, takesBody, type Bearer, type Refused, type Route, type Services } from './route.ts'
 import { routes } from './routes/index.ts'
@@ -26,6 +27,7 @@ export function createApp({ services, ...around }: Around & { services: Services
       const answer = route.dialect === 'oauth' ? runInOauth : run
       router.register(route.path, methods, (ctx) => answer(route, ctx, services))
     }
+    addPages(router, services)
   })
   return (request, response) => {
     if (!takes(request, response)) koa(request, response)

@@ -69,20 +69,20 @@ export function describeApi(
 }
 
 const tags = {
-  sign_in: 'Registering, logging in, refreshing and logging out.',
-  account: 'The caller’s own account.',
-  sessions: 'The caller’s open sessions.',
-  services: 'For services and gateways: whose token is this, and is it live?',
-  admin: 'For admins.',
-  service: 'What the service says of itself.',
+  'Sign-in': 'Registering, logging in, refreshing and logging out.',
+  Account: 'The caller’s own account.',
+  Sessions: 'The caller’s open sessions.',
+  'Services and gateways': 'For services and gateways: whose token is this, and is it live?',
+  Admin: 'For admins.',
+  Service: 'What the service says of itself.',
 } as const
 
 function tagOf({ path, auth }: Route): keyof typeof tags {
-  if (auth === 'admin') return 'admin'
-  if (path.startsWith('/v1/auth/')) return 'sign_in'
-  if (path.startsWith('/v1/me')) return 'account'
-  if (path.startsWith('/v1/sessions')) return 'sessions'
-  return /oauth|forward-auth/.test(path) ? 'services' : 'service'
+  if (auth === 'admin') return 'Admin'
+  if (path.startsWith('/v1/auth/')) return 'Sign-in'
+  if (path.startsWith('/v1/me')) return 'Account'
+  if (path.startsWith('/v1/sessions')) return 'Sessions'
+  return /oauth|forward-auth/.test(path) ? 'Services and gateways' : 'Service'
 }
 
 const security: Record<Route['auth'], Json[]> = {

@@ -24,6 +24,8 @@ export interface Services {
   version: string
   /** Where this service is reached, without a slash at its end. */
   publicUrl: string
+  /** Whether the links in mails lead here, since there is no front end. */
+  hasOwnPages: boolean
 }
 
 /** Who sent a request: the caller's session, and the card of its person as far as Redis has it. */

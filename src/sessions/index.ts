@@ -1,10 +1,10 @@
-import { v4, validate } from 'uuid'
+import { validate } from 'uuid'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Continuity } from '../platform/continuity.ts'
 import { fromRedis, knownPrimariesOf, type Node, type Redis } from '../platform/redis.ts'
 import { seal, unseal } from '../platform/secret.ts'
-import { createKeys, parsePointer, pointerTo, type Target } from './keys.ts'
+import { createKeys, mintSessionId, parsePointer, pointerTo, type Target } from './keys.ts'
 import { createLookUp } from './look-up.ts'
 import { withScripts } from './scripts.ts'
 import {
@@ -18,6 +18,7 @@ import {
   judgeAccess,
   judgeRefresh,
   lapseOf,
+  startOf,
   type Card,
   type Client,
   type EndReason,
@@ -188,7 +189,7 @@ export function createSessions({
     const pair = mintPair()
     const expiresAt = now + absoluteMs
     const session: Session = {
-      id: v4(),
+      id: mintSessionId(person.userId),
       userId: person.userId,
       epoch: person.epoch,
       createdAt: now,
@@ -272,10 +273,10 @@ export function createSessions({
         client,
         ...freshPair(pair, now, session.expiresAt),
         previous: {
-          accessDigest: session.access.digest,
+          accessDigestStart: session.access.digestStart,
           accessIssuedAt: session.refreshedAt,
           accessExpiresAt: Math.min(session.access.expiresAt, now + graceMs),
-          refreshDigest: session.refreshDigest,
+          refreshDigestStart: startOf(session.refreshDigest),
           graceEndsAt: now + graceMs,
           replay: seal(packPair(pair), refreshToken, replayContext(sessionId)),
         },
@@ -488,7 +489,10 @@ export function createSessions({
       refreshedAt: now,
       lastSeenAt: now,
       idleExpiresAt,
-      access: { digest: digestOfToken(pair.accessToken)!, expiresAt: Math.min(now + accessMs, idleExpiresAt) },
+      access: {
+        digestStart: startOf(digestOfToken(pair.accessToken)!),
+        expiresAt: Math.min(now + accessMs, idleExpiresAt),
+      },
       refreshDigest: digestOfToken(pair.refreshToken)!,
     }
   }

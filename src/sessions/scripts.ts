@@ -23,23 +23,23 @@ end
  * Looks up many access tokens at once: pointer, session and card of each.
  *
  * One script for all the checks of one turn of the event loop costs Redis and us one round trip for the lot.
- * KEYS  access:<digest> …
+ * KEYS  at:<digest> …
  * ARGV  1 the start of a user's key, `…sessions:{`
  * Reply three values a token: pointer | nil, session JSON | nil, card JSON | nil
  * A key that somebody made of another type holds nothing for its own token, and disturbs no other of the batch.
  */
 const lookUp = `
-local found = {}
+local sub, found = string.sub, {}
 for i, key in ipairs(KEYS) do
   local pointer = redis.pcall('GET', key)
   if type(pointer) == 'table' then pointer = false end
   local session, card = false, false
-  if pointer then
-    local slash = string.find(pointer, '/', 1, true)
-    if slash then
-      local held = redis.pcall('HMGET', ARGV[1] .. string.sub(pointer, 1, slash - 1) .. '}', string.sub(pointer, slash + 1), 'user')
-      if not held.err then session, card = held[1], held[2] end
-    end
+  if pointer and #pointer == 44 then
+    local a, b, c, d = sub(pointer, 1, 8), sub(pointer, 9, 12), sub(pointer, 13, 16), sub(pointer, 17, 20)
+    local key = ARGV[1] .. a .. '-' .. b .. '-' .. c .. '-' .. d .. '-' .. sub(pointer, 21, 32) .. '}'
+    local id = a .. '-' .. b .. '-' .. c .. '-' .. d .. '-' .. sub(pointer, 33)
+    local held = redis.pcall('HMGET', key, id, 'user')
+    if not held.err then session, card = held[1], held[2] end
   end
   found[i * 3 - 2], found[i * 3 - 1], found[i * 3] = pointer, session, card
 end
@@ -61,11 +61,8 @@ local key, now, cap = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 local idle_life, absolute_life = tonumber(ARGV[7]), tonumber(ARGV[8])
 local idle_lapsed_to, absolute_lapsed_to = tonumber(ARGV[9]), tonumber(ARGV[10])
 local removed, open = {}, {}
-local function is_whole(session)
-  for _, name in ipairs({ 'created_at', 'refreshed_at', 'expires_at', 'idle_expires_at' }) do
-    if type(session[name]) ~= 'number' then return false end
-  end
-  return true
+local function are_three_numbers(list)
+  return type(list) == 'table' and type(list[1]) == 'number' and type(list[2]) == 'number' and type(list[3]) == 'number'
 end
 local function end_of_life(began_at, life, lapsed_to)
   if began_at > lapsed_to then return began_at + life end
@@ -80,14 +77,18 @@ for i = 1, #held, 2 do
   local id, json = held[i], held[i + 1]
   if id ~= 'user' then
     local ok, session = pcall(cjson.decode, json)
-    if not ok or type(session) ~= 'table' or not is_whole(session) then
+    if not ok or type(session) ~= 'table' or not are_three_numbers(session.times) or not are_three_numbers(session.ttl) then
       remove(id, 'revoked', json)
-    elseif now >= math.min(session.expires_at, end_of_life(session.created_at, absolute_life, absolute_lapsed_to)) then
-      remove(id, 'expired', json)
-    elseif now >= math.min(session.idle_expires_at, end_of_life(session.refreshed_at, idle_life, idle_lapsed_to)) then
-      remove(id, 'idle', json)
     else
-      open[#open + 1] = { id = id, json = json, seen = tonumber(session.last_seen_at) or 0 }
+      local created_at, refreshed_at, last_seen_at = unpack(session.times)
+      local idle_expires_at, expires_at = refreshed_at + session.ttl[2] * 1000, created_at + session.ttl[3] * 1000
+      if now >= math.min(expires_at, end_of_life(created_at, absolute_life, absolute_lapsed_to)) then
+        remove(id, 'expired', json)
+      elseif now >= math.min(idle_expires_at, end_of_life(refreshed_at, idle_life, idle_lapsed_to)) then
+        remove(id, 'idle', json)
+      else
+        open[#open + 1] = { id = id, json = json, seen = last_seen_at }
+      end
     end
   end
 end

@@ -39,21 +39,30 @@ export interface Session {
   expiresAt: number
   deviceName: string | null
   client: Client
-  access: { digest: string; expiresAt: number }
+  access: { digestStart: string; expiresAt: number }
   refreshDigest: string
   /** The pair before this one, while something of it still counts. */
   previous: Previous | null
 }
 
 export interface Previous {
-  accessDigest: string
+  accessDigestStart: string
   accessIssuedAt: number
   /** The old access token works until here, so that requests under way at a refresh are not cut off. */
   accessExpiresAt: number
-  refreshDigest: string
+  refreshDigestStart: string
   graceEndsAt: number
   /** The live pair, sealed under the old refresh token. */
   replay: string
+}
+
+/**
+ * The start of a digest, 32 bits, by which a session tells its tokens apart.
+ *
+ * That a token is one of its own, the pointer has said, which is found by the whole digest.
+ */
+export function startOf(digest: string): string {
+  return digest.slice(0, 8)
 }
 
 /** How long things live, in milliseconds; asked anew for each operation, since they change while sessions are open. */
@@ -123,9 +132,10 @@ export function judgeAccess(stored: Session, accessDigest: string, lives: Lives,
   const lapse = lapseAt(session, now)
   if (lapse) return { kind: 'dead', reason: lapse }
   const { access, previous } = session
-  if (accessDigest === access.digest && now < access.expiresAt)
+  const start = startOf(accessDigest)
+  if (start === access.digestStart && now < access.expiresAt)
     return { kind: 'live', issuedAt: session.refreshedAt, expiresAt: access.expiresAt }
-  if (accessDigest === previous?.accessDigest && now < previous.accessExpiresAt)
+  if (start === previous?.accessDigestStart && now < previous.accessExpiresAt)
     return { kind: 'live', issuedAt: previous.accessIssuedAt, expiresAt: previous.accessExpiresAt }
   return { kind: 'dead', reason: 'expired' }
 }
@@ -148,7 +158,7 @@ export function judgeRefresh(stored: Session, refreshDigest: string, lives: Live
   if (lapse) return { kind: 'dead', reason: lapse }
   if (refreshDigest === session.refreshDigest) return { kind: 'live' }
   const { previous } = session
-  if (previous && refreshDigest === previous.refreshDigest && now < previous.graceEndsAt)
+  if (previous && startOf(refreshDigest) === previous.refreshDigestStart && now < previous.graceEndsAt)
     return { kind: 'replay', sealed: previous.replay }
   return { kind: 'reused' }
 }
@@ -164,33 +174,43 @@ function lapseAt({ expiresAt, idleExpiresAt }: Session, now: number): 'expired' 
   return null
 }
 
-/** The JSON in a field of `sessions:{user}`: short enough for memory, plain enough for an operator. */
+/**
+ * The JSON in a field of `sessions:{user}`: short, since there is one a session, and plain enough for an operator.
+ *
+ * The ends are not in it but the lives that led to them, in whole seconds. One that was cut short by the end of something
+ * else is rounded up here and cut again when it is read, so each end comes back to the millisecond.
+ */
 export function encodeSession(session: Session): string {
-  const { previous } = session
-  return JSON.stringify({
-    epoch: session.epoch,
-    created_at: session.createdAt,
-    refreshed_at: session.refreshedAt,
-    last_seen_at: session.lastSeenAt,
-    idle_expires_at: session.idleExpiresAt,
-    expires_at: session.expiresAt,
-    device_name: session.deviceName ?? undefined,
-    ip: session.client.address ?? undefined,
-    user_agent: session.client.userAgent ?? undefined,
-    access: session.access.digest,
-    access_expires_at: session.access.expiresAt,
-    refresh: session.refreshDigest,
+  const { createdAt, refreshedAt, lastSeenAt, idleExpiresAt, expiresAt, client, access, previous } = session
+  const stored: StoredSession = {
+    epoch: session.epoch || undefined,
+    times: [createdAt, refreshedAt, lastSeenAt],
+    ttl: [
+      secondsBetween(refreshedAt, access.expiresAt),
+      secondsBetween(refreshedAt, idleExpiresAt),
+      secondsBetween(createdAt, expiresAt),
+    ],
+    device: session.deviceName ?? undefined,
+    ip: client.address ?? undefined,
+    ua: client.userAgent ?? undefined,
+    pair: [access.digestStart, session.refreshDigest],
     previous: previous
       ? {
-          access: previous.accessDigest,
-          access_issued_at: previous.accessIssuedAt,
-          access_expires_at: previous.accessExpiresAt,
-          refresh: previous.refreshDigest,
-          grace_ends_at: previous.graceEndsAt,
+          issued: previous.accessIssuedAt,
+          ttl: [
+            secondsBetween(previous.accessIssuedAt, previous.accessExpiresAt),
+            secondsBetween(refreshedAt, previous.graceEndsAt),
+          ],
+          pair: [previous.accessDigestStart, previous.refreshDigestStart],
           replay: previous.replay,
         }
       : undefined,
-  })
+  }
+  return JSON.stringify(stored)
+}
+
+function secondsBetween(beganAt: number, endsAt: number): number {
+  return Math.ceil((endsAt - beganAt) / 1000)
 }
 
 /** Reads what {@link encodeSession} wrote; null for a field that is damaged, which then is no session. */
@@ -198,70 +218,88 @@ export function decodeSession(userId: string, id: string, json: string): Session
   try {
     const stored = JSON.parse(json) as StoredSession
     if (!isWhole(stored)) return null
+    const { times, ttl, pair, previous } = stored
+    const createdAt = times[0] // by the index, as each token check comes here and a pattern takes an iterator
+    const refreshedAt = times[1]
+    const expiresAt = createdAt + ttl[2] * 1000
+    const idleExpiresAt = Math.min(refreshedAt + ttl[1] * 1000, expiresAt)
     return {
       id,
       userId,
-      epoch: stored.epoch,
-      createdAt: stored.created_at,
-      refreshedAt: stored.refreshed_at,
-      lastSeenAt: stored.last_seen_at,
-      idleExpiresAt: stored.idle_expires_at,
-      expiresAt: stored.expires_at,
-      deviceName: stored.device_name ?? null,
-      client: { address: stored.ip ?? null, userAgent: stored.user_agent ?? null },
-      access: { digest: stored.access, expiresAt: stored.access_expires_at },
-      refreshDigest: stored.refresh,
-      previous: stored.previous
-        ? {
-            accessDigest: stored.previous.access,
-            accessIssuedAt: stored.previous.access_issued_at,
-            accessExpiresAt: stored.previous.access_expires_at,
-            refreshDigest: stored.previous.refresh,
-            graceEndsAt: stored.previous.grace_ends_at,
-            replay: stored.previous.replay,
-          }
-        : null,
+      epoch: stored.epoch ?? 0,
+      createdAt,
+      refreshedAt,
+      lastSeenAt: times[2],
+      idleExpiresAt,
+      expiresAt,
+      deviceName: stored.device ?? null,
+      client: { address: stored.ip ?? null, userAgent: stored.ua ?? null },
+      access: { digestStart: pair[0], expiresAt: Math.min(refreshedAt + ttl[0] * 1000, idleExpiresAt) },
+      refreshDigest: pair[1],
+      previous: previous ? decodePrevious(previous, refreshedAt, expiresAt) : null,
     }
   } catch {
     return null
   }
 }
 
+function decodePrevious(stored: StoredPrevious, refreshedAt: number, expiresAt: number): Previous {
+  const { issued, ttl, pair, replay } = stored
+  const graceEndsAt = refreshedAt + ttl[1] * 1000
+  return {
+    accessDigestStart: pair[0],
+    accessIssuedAt: issued,
+    accessExpiresAt: Math.min(issued + ttl[0] * 1000, graceEndsAt, expiresAt),
+    refreshDigestStart: pair[1],
+    graceEndsAt,
+    replay,
+  }
+}
+
 /** Whether everything is there that a decision or an answer rests on; an operator's hand may have been in it. */
-function isWhole(stored: StoredSession): boolean {
-  const { epoch, created_at, refreshed_at, last_seen_at, idle_expires_at, expires_at, access_expires_at } = stored
-  const numbers = [epoch, created_at, refreshed_at, last_seen_at, idle_expires_at, expires_at, access_expires_at]
+function isWhole({ epoch, times, ttl, pair }: StoredSession): boolean {
   return (
-    numbers.every((number) => Number.isSafeInteger(number) && Math.abs(number) <= timeMaxMs) &&
-    typeof stored.access === 'string' &&
-    typeof stored.refresh === 'string'
+    (epoch === undefined || Number.isSafeInteger(epoch)) &&
+    areIntegers(times, timeMaxMs) &&
+    areIntegers(ttl, ttlMaxSeconds) &&
+    Array.isArray(pair) &&
+    typeof pair[0] === 'string' &&
+    typeof pair[1] === 'string'
   )
 }
 
-/** The latest time that a Date can hold. */
-const timeMaxMs = 8.64e15
+/** Whether these are three integers and none is beyond the bound. */
+function areIntegers(list: number[], max: number): boolean {
+  return isInteger(list[0], max) && isInteger(list[1], max) && isInteger(list[2], max)
+}
+
+function isInteger(value: number | undefined, max: number): boolean {
+  return Number.isSafeInteger(value) && Math.abs(value!) <= max
+}
+
+/** Half of the latest time that a Date can hold: a time and a life together must not be later. */
+const timeMaxMs = 8.64e15 / 2
+const ttlMaxSeconds = timeMaxMs / 1000
 
 interface StoredSession {
-  epoch: number
-  created_at: number
-  refreshed_at: number
-  last_seen_at: number
-  idle_expires_at: number
-  expires_at: number
-  device_name?: string
-  ip?: string
-  user_agent?: string
-  access: string
-  access_expires_at: number
-  refresh: string
-  previous?: {
-    access: string
-    access_issued_at: number
-    access_expires_at: number
-    refresh: string
-    grace_ends_at: number
-    replay: string
-  }
+  epoch?: number | undefined
+  /** In milliseconds since the epoch: the login, the last refresh, the last use. */
+  times: [createdAt: number, refreshedAt: number, lastSeenAt: number]
+  /** In seconds: of the access token, of the session unless it is refreshed, of the session in any case. */
+  ttl: [access: number, idle: number, absolute: number]
+  device?: string | undefined
+  ip?: string | undefined
+  ua?: string | undefined
+  pair: [accessDigestStart: string, refreshDigest: string]
+  previous?: StoredPrevious | undefined
+}
+
+interface StoredPrevious {
+  issued: number
+  /** In seconds: of the access token, since it was issued; and of the grace, since the refresh. */
+  ttl: [access: number, grace: number]
+  pair: [accessDigestStart: string, refreshDigestStart: string]
+  replay: string
 }
 
 /** The JSON of `ended:{session}`. */

@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis'
 import knexModule, { type Knex } from 'knex'
 import { migrationSource } from '../../migrations/index.ts'
 import { migrate } from '../../src/platform/migrate.ts'
+import { parsePointer } from '../../src/sessions/keys.ts'
 import type { Tokens } from '../support/client.ts'
 import { latchkey } from '../support/command-line.ts'
 import { ownRedis, type OwnRedis } from '../support/own-stores.ts'
@@ -58,9 +59,9 @@ describe('latchkey doctor', function () {
   }
 
   const pointerTo = async (sessionId: string) => {
-    const keys = await redis.keys('latchkey:refresh:*')
+    const keys = await redis.keys('latchkey:rt:*')
     const targets = await redis.mget(keys)
-    return keys.find((_, i) => targets[i]!.endsWith(sessionId))!
+    return keys.find((_, i) => parsePointer(targets[i]!)?.sessionId === sessionId)!
   }
 
   it('exits with 0 when all is well, and says what it has looked at', async () => {
@@ -76,7 +77,9 @@ describe('latchkey doctor', function () {
     expect(of['sessions']!.says).to.match(/^\d+ open, \d+ keys$/)
     expect(of['mail']!.says).to.include('SMTP_URL is not set')
     expect(of['client address']!.says).to.include('TRUSTED_PROXIES')
-    expect(of['argon2']!.says).to.match(/^19456 KiB, 2 passes, 1 lanes: \d+ ms a password/)
+    expect(of['argon2']!.says).to.match(
+      /^19456 KiB, 2 passes, 1 lanes: \d+ ms a password, so about [\d.]+ logins a second, \d at once, with at most \d+ MiB/,
+    )
     expect((await latchkey(['doctor'], env())).out).to.match(/^ok\tredis\t/)
   })
 
@@ -255,5 +258,20 @@ describe('latchkey doctor', function () {
     expect(code).to.equal(1)
     expect(of['argon2']).to.deep.include({ verdict: 'warning' })
     expect(of['argon2']!.says).to.include('less than OWASP asks for')
+  })
+  it('says how many can log in, and which cost would fit a machine on which a hash takes too long', async () => {
+    const memory = { ARGON2_MEMORY_KIB: '524288', HASHES_AT_ONCE: '2', WEB_CONCURRENCY: '2' }
+    const { code, of } = await examine([], memory)
+    expect(code).to.equal(1)
+    expect(of['argon2']).to.deep.include({ verdict: 'warning' })
+    const [, ms, logins, advised] =
+      /: (\d+) ms a password, so about ([\d.]+) logins a second, 4 at once, with at most 2048 MiB; slow, ARGON2_MEMORY_KIB=(\d+) would/.exec(
+        of['argon2']!.says,
+      ) ?? []
+    expect(Number(logins)).to.be.closeTo(4000 / Number(ms), 0.2)
+    expect(Number(advised)).to.be.within(19_456, 524_287)
+
+    const passes = await examine([], { ARGON2_TIME_COST: '40' })
+    expect(passes.of['argon2']!.says).to.match(/; slow, ARGON2_TIME_COST=\d+ would take about \d+ ms here$/)
   })
 })

@@ -8,6 +8,7 @@ import knexModule, { type Knex } from 'knex'
 import { discard, provide, startCluster, startRedis, startSentinel, stateDir } from '../../dev/stores.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { createSessions, type Lives } from '../../src/sessions/index.ts'
+import { parsePointer } from '../../src/sessions/keys.ts'
 import { settingDefinitions, type SettingName } from '../../src/settings/index.ts'
 import {
   blocksOf,
@@ -212,8 +213,8 @@ describe('what the README says of sessions', () => {
     const seconds = (name: Extract<SettingName, `${string}_seconds`>) => settingDefinitions[name].initial
     const lives: Record<string, number> = {
       sessions: seconds('session_absolute_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
-      access: 2 * seconds('access_token_ttl_seconds'),
-      refresh: seconds('session_idle_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
+      at: 2 * seconds('access_token_ttl_seconds'),
+      rt: seconds('session_idle_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
       ended: seconds('session_idle_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
       revocations: 86_400,
       unwritten: seconds('session_idle_ttl_seconds') + seconds('refresh_reuse_window_seconds'),
@@ -223,18 +224,18 @@ describe('what the README says of sessions', () => {
     const pointers = async (part: string) => {
       const keys = await keysLike(redis, `${keyPrefix}${part}:*`)
       const targets = await Promise.all(keys.map((key) => redis.get(key)))
-      return keys.filter((_, i) => targets[i]!.startsWith(person.id))
+      return keys.filter((_, i) => parsePointer(targets[i]!)?.userId === person.id)
     }
-    const [first] = await pointers('refresh')
+    const [first] = await pointers('rt')
     const fresh = (await client.refresh(person.tokens.refresh_token)).body as Tokens
-    const second = (await pointers('refresh')).find((key) => key !== first)!
+    const second = (await pointers('rt')).find((key) => key !== first)!
     await aSession(client, person)
     await client.logout(fresh.access_token)
     await client.login({ email: person.email, password: 'not the password' })
     const measured: Record<string, number> = {
       sessions: await redis.ttl(`${keyPrefix}sessions:{${person.id}}`),
-      access: await redis.ttl((await pointers('access'))[0]!),
-      refresh: await redis.ttl(second),
+      at: await redis.ttl((await pointers('at'))[0]!),
+      rt: await redis.ttl(second),
       ended: await redis.ttl(`${keyPrefix}ended:${fresh.session.id}`),
       revocations: await redis.ttl(`${keyPrefix}revocations`),
       unwritten: await ttlOfUnwritten(redis),

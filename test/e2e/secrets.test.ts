@@ -248,7 +248,7 @@ describe('the secrets of a run', function () {
       'public.service_clients',
     ])
       expect(heaps.database).to.include(table)
-    for (const key of ['sessions:', 'access:', 'refresh:', 'ended:']) expect(heaps.redis).to.include(keyPrefix + key)
+    for (const key of ['sessions:', 'at:', 'rt:', 'ended:']) expect(heaps.redis).to.include(keyPrefix + key)
   })
 
   for (const heap of ['log', 'metrics', 'database', 'redis'] as const)

@@ -33,7 +33,7 @@ describe('a Redis Cluster of which one part is gone, its replica as well', funct
   /** Where a person's session lies, and where the pointer to it that their access token has. */
   const partsOf = ({ tokens }: Someone) =>
     Promise.all(
-      [`sessions:{${tokens.user.id}}`, `access:${digest(tokens.access_token)}`].map((key) =>
+      [`sessions:{${tokens.user.id}}`, `at:${digest(tokens.access_token)}`].map((key) =>
         cluster.primaryOf(keyPrefix + key),
       ),
     )

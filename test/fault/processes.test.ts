@@ -66,7 +66,9 @@ describe('a process that is killed in the middle of its work', function () {
   const lanes = 3
   const ahead = 3
   const prefix = `${keyPrefix}k:`
-  const env = { ...cheapHashes, KEY_PREFIX: prefix, DATABASE_POOL_MAX: '5' }
+  /** The stores are well here: only a busy machine would have anybody wait for them for as long as by default. */
+  const patient = { DATABASE_TIMEOUT_MS: '20000', REDIS_TIMEOUT_MS: '10000' }
+  const env = { ...cheapHashes, ...patient, KEY_PREFIX: prefix, DATABASE_POOL_MAX: '5' }
 
   let database: Awaited<ReturnType<typeof ownDatabase>>
   let knex: Knex

@@ -133,7 +133,7 @@ describe('a Redis that is reached by TLS and knows its users', function () {
       ReturnType<OwnTopology['operator']>,
     ]
     const token = randomUUID()
-    const slot = await from.cluster('KEYSLOT', `${keyPrefix}access:${digest(token)}`)
+    const slot = await from.cluster('KEYSLOT', `${keyPrefix}at:${digest(token)}`)
     if (!(await slotsOf(from)).includes(slot)) return askForWhatIsOnItsWay(client, topology)
     await to.cluster('SETSLOT', slot, 'IMPORTING', await from.cluster('MYID'))
     await from.cluster('SETSLOT', slot, 'MIGRATING', await to.cluster('MYID'))

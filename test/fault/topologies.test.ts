@@ -194,7 +194,7 @@ for (const form of ['sentinel', 'cluster'] as const)
           await Promise.all(
             keys.map(async (key) => {
               if (key.startsWith(sessionsOf('').slice(0, -1))) copy.set(key, await redis.hgetall(key))
-              else if (/:(access|refresh):/.test(key)) copy.set(key, (await redis.get(key)) ?? '')
+              else if (/:(at|rt):/.test(key)) copy.set(key, (await redis.get(key)) ?? '')
             }),
           )
         return copy
@@ -215,7 +215,7 @@ for (const form of ['sentinel', 'cluster'] as const)
 
         /** Whether the tokens that a client held are in the copy, as far as the copy is of their part of the keys. */
         async function knows({ person, sessionId, accessToken, refreshToken }: HeldSession): Promise<boolean> {
-          const pointers = [`${keyPrefix}access:${digest(accessToken)}`, `${keyPrefix}refresh:${digest(refreshToken)}`]
+          const pointers = [`${keyPrefix}at:${digest(accessToken)}`, `${keyPrefix}rt:${digest(refreshToken)}`]
           for (const pointer of pointers) if ((await overtaken(pointer)) && !copy.has(pointer)) return false
           const key = sessionsOf(person.id)
           if (!(await overtaken(key))) return true
@@ -468,7 +468,7 @@ for (const form of ['sentinel', 'cluster'] as const)
     async function aBystanderOf(primary: RedisNode): Promise<Tokens> {
       for (;;) {
         const { id, tokens } = await aPerson(one.client)
-        const keys = [sessionsOf(id), `${keyPrefix}access:${digest(tokens.access_token)}`]
+        const keys = [sessionsOf(id), `${keyPrefix}at:${digest(tokens.access_token)}`]
         const owners = await Promise.all(keys.map(topology.primaryOf))
         if (!owners.includes(primary)) return tokens
       }

@@ -141,7 +141,7 @@ describe('the sessions in Redis', () => {
     const presented = await sessions.present(pair.refreshToken)
     if (presented.kind !== 'usable') throw new Error(presented.kind)
     const by = { card: cardAt(1, 'ada'), client }
-    const pointers = async () => (await redis.keys(`${keyPrefix}refresh:*`)).length
+    const pointers = async () => (await redis.keys(`${keyPrefix}rt:*`)).length
     const before = await pointers()
 
     await Promise.all(Array.from({ length: 8 }, () => sessions.refresh(presented.held, pair.refreshToken, by)))
@@ -166,7 +166,7 @@ describe('the sessions in Redis', () => {
     await sessions.refresh(presented.held, pair.refreshToken, { card: cardAt(1, 'ada'), client })
     await sessions.settle()
 
-    const ttl = await redis.pttl(`${keyPrefix}refresh:${presented.held.session.refreshDigest}`)
+    const ttl = await redis.pttl(`${keyPrefix}rt:${presented.held.session.refreshDigest}`)
 
     expect(ttl).to.be.within(lives.reuseWindowMs - minute, lives.reuseWindowMs)
   })

@@ -30,7 +30,7 @@ const measuring = fs.readFileSync(path.join(import.meta.dirname, 'measure-page.j
 const origin = 'https://mail.example/'
 
 /** What is drawn must not depend on the screen, and no request of the browser's own leaves the machine. */
-const flags = [
+export const browserFlags = [
   '--disable-gpu',
   '--disable-quic',
   '--disable-background-networking',
@@ -44,7 +44,7 @@ const flags = [
 
 /** A headless Chromium with one page, in which nothing may be loaded and no script of the page runs. */
 export async function startBrowser() {
-  const browser: Browser = await chromium.launch({ executablePath: await provide('chromium'), args: flags })
+  const browser: Browser = await chromium.launch({ executablePath: await provide('chromium'), args: browserFlags })
   const page: Page = await browser.newPage({ javaScriptEnabled: false, reducedMotion: 'reduce' })
   let shown = ''
   const requested: string[] = []

@@ -393,7 +393,7 @@ const required = {
 const wholeSession: Session = {
   id: '',
   userId: '',
-  epoch: 0,
+  epoch: 1,
   createdAt: 0,
   refreshedAt: 0,
   lastSeenAt: 0,
@@ -401,9 +401,16 @@ const wholeSession: Session = {
   expiresAt: 0,
   deviceName: 'laptop',
   client: { address: '127.0.0.1', userAgent: 'curl' },
-  access: { digest: '', expiresAt: 0 },
+  access: { digestStart: '', expiresAt: 0 },
   refreshDigest: '',
-  previous: { accessDigest: '', accessIssuedAt: 0, accessExpiresAt: 0, refreshDigest: '', graceEndsAt: 0, replay: '' },
+  previous: {
+    accessDigestStart: '',
+    accessIssuedAt: 0,
+    accessExpiresAt: 0,
+    refreshDigestStart: '',
+    graceEndsAt: 0,
+    replay: '',
+  },
 }
 
 /** The commands that do something, in the order of the help. */
@@ -422,7 +429,9 @@ function wordsOf(command: Command): string {
 
 function namesIn(json: object): string[] {
   return Object.entries(json).flatMap(([name, value]) =>
-    typeof value === 'object' ? Object.keys(value as object).map((inner) => `${name}.${inner}`) : [name],
+    typeof value === 'object' && !Array.isArray(value)
+      ? Object.keys(value as object).map((inner) => `${name}.${inner}`)
+      : [name],
   )
 }
 

@@ -230,6 +230,37 @@ describe('the admission of costly work', () => {
     }
   })
 
+  it('turns away at once whoever would wait for too long, going by what the work has taken', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    const now = mock.method(performance, 'now', () => 0)
+    try {
+      const admit = createAdmission({ atOnce: 2, waitingMax: 100 })
+      await admit(async () => now.mock.mockImplementation(() => 1000))
+      const stay = () => admit(() => new Promise<void>(() => undefined))
+      for (let i = 0; i < 2 + 6; i++) void stay() // two have a place, and six wait three seconds at most
+      expect(admit.load()).to.deep.equal({ running: 2, waiting: 6 })
+      expect(await stay().catch((error: { code: string }) => error.code)).to.equal('unavailable')
+    } finally {
+      now.mock.restore()
+      mock.timers.reset()
+    }
+  })
+
+  it('turns away those who are on their way to a place that they will not get, before they do anything else', async () => {
+    const { before } = createAdmission({ atOnce: 1, waitingMax: 1 })
+    const ends: (() => void)[] = []
+    const onTheWay = () => before(() => new Promise<void>((end) => ends.push(end)))
+    const first = onTheWay()
+    const second = onTheWay()
+    expect(await onTheWay().catch((error: { code: string }) => error.code)).to.equal('unavailable')
+    expect(ends).to.have.length(2)
+    ends.shift()!()
+    await first
+    const third = onTheWay()
+    for (const end of ends) end()
+    await Promise.all([second, third])
+  })
+
   it('gives the place of work that failed to the next', async () => {
     const waits: number[] = []
     const admit = createAdmission({ atOnce: 1, waitingMax: 1 }, (waitedMs) => waits.push(waitedMs))

@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { isAmbiguous } from '../../src/http/json.ts'
@@ -72,5 +74,26 @@ describe('the log', () => {
   it('keeps to its level', () => {
     expect(linesAt('info')).to.have.length(1)
     expect(linesAt('debug')).to.have.length(2)
+  })
+})
+
+describe('the threads that hash passwords', () => {
+  it('give way to all others on Linux, and the thread that answers requests does not', async function () {
+    if (process.platform !== 'linux') this.skip()
+    const script = `
+      import os from 'node:os'
+      import { lowerPoolPriority } from './src/platform/pool-priority.ts'
+      const lowered = await lowerPoolPriority(4)
+      console.log(JSON.stringify([[...lowered].map((id) => os.getPriority(id)), os.getPriority(process.pid)]))`
+    // A process of its own: nobody may raise what was lowered.
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      '--import=tsx',
+      '--input-type=module',
+      '--eval',
+      script,
+    ])
+    const [pool, main] = JSON.parse(stdout) as [number[], number]
+    expect(pool).to.deep.equal([10, 10, 10, 10])
+    expect(main).to.equal(0)
   })
 })

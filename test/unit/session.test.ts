@@ -1,5 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
+import { v4, version } from 'uuid'
+import { mintSessionId, parsePointer, pointerTo } from '../../src/sessions/keys.ts'
 import {
   decodeCard,
   decodeReason,
@@ -12,6 +14,7 @@ import {
   judgeAccess,
   judgeRefresh,
   lapseOf,
+  startOf,
   type Lives,
   type Session,
 } from '../../src/sessions/session.ts'
@@ -20,6 +23,7 @@ import { digestOfToken, mintPair, packPair, unpackPair } from '../../src/session
 
 const time = fc.integer({ min: 0, max: 4_102_444_800_000 })
 const digest = fc.stringMatching(/^[0-9a-f]{32}$/)
+const digestStart = digest.map(startOf)
 const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: null })
 const session: fc.Arbitrary<Session> = fc.record({
   id: fc.uuid(),
@@ -32,31 +36,74 @@ const session: fc.Arbitrary<Session> = fc.record({
   expiresAt: time,
   deviceName: maybe(fc.string()),
   client: fc.record({ address: maybe(fc.ipV6()), userAgent: maybe(fc.string()) }),
-  access: fc.record({ digest, expiresAt: time }),
+  access: fc.record({ digestStart, expiresAt: time }),
   refreshDigest: digest,
   previous: maybe(
     fc.record({
-      accessDigest: digest,
+      accessDigestStart: digestStart,
       accessIssuedAt: time,
       accessExpiresAt: time,
-      refreshDigest: digest,
+      refreshDigestStart: digestStart,
       graceEndsAt: time,
       replay: fc.base64String(),
     }),
   ),
 })
 
+const wholeSecondsMs = fc.integer({ min: 0, max: 31_536_000 }).map((life) => life * 1000)
+const given = fc.record({
+  access: wholeSecondsMs,
+  idle: wholeSecondsMs,
+  absolute: wholeSecondsMs,
+  grace: wholeSecondsMs,
+})
+
+/** A session with the ends that it is issued with: of lives in whole seconds, each cut short by the end of what holds it. */
+function asIssued(made: Session, lifeMs: { access: number; idle: number; absolute: number; grace: number }): Session {
+  const { createdAt, refreshedAt, access, previous } = made
+  const expiresAt = createdAt + lifeMs.absolute
+  const idleExpiresAt = Math.min(refreshedAt + lifeMs.idle, expiresAt)
+  const graceEndsAt = refreshedAt + lifeMs.grace
+  return {
+    ...made,
+    expiresAt,
+    idleExpiresAt,
+    access: { ...access, expiresAt: Math.min(refreshedAt + lifeMs.access, idleExpiresAt) },
+    previous: previous && {
+      ...previous,
+      accessExpiresAt: Math.min(previous.accessIssuedAt + lifeMs.access, expiresAt, graceEndsAt),
+      graceEndsAt,
+    },
+  }
+}
+
 describe('a session as it is stored', () => {
-  it('comes back as it was', () => {
+  it('comes back as it was, to the millisecond', () => {
     fc.assert(
-      fc.property(session, (stored) => {
+      fc.property(session, given, (made, lifeMs) => {
+        const stored = asIssued(made, lifeMs)
         expect(decodeSession(stored.userId, stored.id, encodeSession(stored))).to.deep.equal(stored)
       }),
     )
   })
 
   it('is none when it is damaged', () => {
-    for (const json of ['', '{', 'null', '[]', '"text"', '{}', '{"expires_at":1}'])
+    const whole = { times: [1, 1, 1], ttl: [1, 1, 1], pair: ['12345678', '12345678'] }
+    expect(decodeSession('u', 's', JSON.stringify(whole))).to.not.equal(null)
+    const damages: object[] = [
+      { epoch: 'none' },
+      { epoch: 0.5 },
+      ...['times', 'ttl', 'pair'].flatMap((member) =>
+        [undefined, null, 1, 'text', {}, [], [1, 1]].map((value) => ({ [member]: value })),
+      ),
+      { times: [1, 1, 1e300] },
+      { times: [1, '1', 1] },
+      { ttl: [1, 1, 0.5] },
+      { ttl: [1, 1, null] },
+      { previous: {} },
+    ]
+    const damaged = damages.map((damage) => JSON.stringify({ ...whole, ...damage }))
+    for (const json of ['', '{', 'null', '[]', '"text"', '{}', '{"times":[1,1,1]}', ...damaged])
       expect(decodeSession('u', 's', json), json).to.equal(null)
   })
 
@@ -101,7 +148,7 @@ describe('a token of a session', () => {
     fc.assert(
       fc.property(session, lives, time, (stored, today, now) => {
         const { expiresAt, idleExpiresAt, access: live } = inForce(stored, today)
-        const access = judgeAccess(stored, stored.access.digest, today, now)
+        const access = judgeAccess(stored, stored.access.digestStart, today, now)
         const refresh = judgeRefresh(stored, stored.refreshDigest, today, now)
         if (now >= Math.min(expiresAt, idleExpiresAt))
           expect([access.kind, refresh.kind]).to.deep.equal(['dead', 'dead'])
@@ -120,7 +167,7 @@ describe('a token of a session', () => {
         const { previous } = stored
         const inGrace = previous !== null && now < previous.graceEndsAt
         if (previous)
-          expect(judgeRefresh(stored, previous.refreshDigest, endless, now).kind).to.equal(
+          expect(judgeRefresh(stored, previous.refreshDigestStart, endless, now).kind).to.equal(
             inGrace ? 'replay' : 'reused',
           )
         expect(judgeRefresh(stored, other, endless, now).kind).to.equal('reused')
@@ -183,9 +230,9 @@ describe('a session under lives that have changed since', () => {
         expect(lapseOf(stored, today, now)).to.equal(
           now >= shown.expiresAt ? 'expired' : now >= shown.idleExpiresAt ? 'idle' : null,
         )
-        for (const digestOf of [stored.access.digest, stored.previous?.accessDigest ?? ''])
+        for (const digestOf of [stored.access.digestStart, stored.previous?.accessDigestStart ?? ''])
           expect(judgeAccess(stored, digestOf, today, now)).to.deep.equal(judgeAccess(shown, digestOf, endless, now))
-        for (const digestOf of [stored.refreshDigest, stored.previous?.refreshDigest ?? ''])
+        for (const digestOf of [stored.refreshDigest, stored.previous?.refreshDigestStart ?? ''])
           expect(judgeRefresh(stored, digestOf, today, now)).to.deep.equal(judgeRefresh(shown, digestOf, endless, now))
       }),
     )
@@ -203,13 +250,13 @@ describe('a session under lives that have changed since', () => {
     expiresAt: 90 * minute,
     deviceName: null,
     client: { address: null, userAgent: null },
-    access: { digest: 'access', expiresAt: 25 * minute },
+    access: { digestStart: 'access', expiresAt: 25 * minute },
     refreshDigest: 'refresh',
     previous: {
-      accessDigest: 'old access',
+      accessDigestStart: 'old at',
       accessIssuedAt: 0,
       accessExpiresAt: 11 * minute,
-      refreshDigest: 'old refresh',
+      refreshDigestStart: 'old rt',
       graceEndsAt: 11 * minute,
       replay: 'sealed',
     },
@@ -219,11 +266,11 @@ describe('a session under lives that have changed since', () => {
     const at = 10.5 * minute
     expect(judgeAccess(stored, 'access', { ...endless, accessMs: minute / 2 }, at).kind).to.equal('dead')
     expect(judgeAccess(stored, 'access', { ...endless, accessMs: minute }, at).kind).to.equal('live')
-    expect(judgeAccess(stored, 'old access', { ...endless, accessMs: minute }, at).kind).to.equal('dead')
-    expect(judgeAccess(stored, 'old access', { ...endless, graceMs: 0 }, at).kind).to.equal('dead')
-    expect(judgeAccess(stored, 'old access', endless, at).kind).to.equal('live')
-    expect(judgeRefresh(stored, 'old refresh', { ...endless, graceMs: 0 }, at).kind).to.equal('reused')
-    expect(judgeRefresh(stored, 'old refresh', endless, at).kind).to.equal('replay')
+    expect(judgeAccess(stored, 'old at', { ...endless, accessMs: minute }, at).kind).to.equal('dead')
+    expect(judgeAccess(stored, 'old at', { ...endless, graceMs: 0 }, at).kind).to.equal('dead')
+    expect(judgeAccess(stored, 'old at', endless, at).kind).to.equal('live')
+    expect(judgeRefresh(stored, 'old rt', { ...endless, graceMs: 0 }, at).kind).to.equal('reused')
+    expect(judgeRefresh(stored, 'old rt', endless, at).kind).to.equal('replay')
     expect(lapseOf(stored, { ...endless, idleMs: minute / 2 }, at)).to.equal('idle')
     expect(lapseOf(stored, { ...endless, absoluteMs: 10 * minute }, at)).to.equal('expired')
     expect(lapseOf(stored, endless, at)).to.equal(null)
@@ -288,13 +335,13 @@ describe('a session under lives that change again and again', () => {
       expiresAt,
       deviceName: null,
       client: { address: null, userAgent: null },
-      access: { digest: 'access', expiresAt: refreshed.at + refreshed.lives.accessMs },
+      access: { digestStart: 'access', expiresAt: refreshed.at + refreshed.lives.accessMs },
       refreshDigest: 'refresh',
       previous: {
-        accessDigest: 'old access',
+        accessDigestStart: 'old at',
         accessIssuedAt: opened.at,
         accessExpiresAt: Math.min(opened.at + opened.lives.accessMs, graceEndsAt),
-        refreshDigest: 'old refresh',
+        refreshDigestStart: 'old rt',
         graceEndsAt,
         replay: 'sealed',
       },
@@ -314,8 +361,8 @@ describe('a session under lives that change again and again', () => {
           const alive = {
             session: lapseOf(held, today(), now()) === null,
             access: judgeAccess(held, 'access', today(), now()).kind === 'live',
-            'old access': judgeAccess(held, 'old access', today(), now()).kind === 'live',
-            retry: judgeRefresh(held, 'old refresh', today(), now()).kind === 'replay',
+            'old at': judgeAccess(held, 'old at', today(), now()).kind === 'live',
+            retry: judgeRefresh(held, 'old rt', today(), now()).kind === 'replay',
           }
           for (const [what, isAlive] of Object.entries(alive))
             if (!isAlive) dead.add(what)
@@ -341,6 +388,31 @@ describe('a session under lives that change again and again', () => {
     take({ passMs: 1, name: 'access_token_ttl_seconds', seconds: 5 }, ignore)
     expect(judgeAccess(held, 'access', today(), now()).kind).to.equal('dead')
     expect(lapseOf(held, today(), now())).to.equal(null)
+  })
+})
+
+describe('a pointer', () => {
+  it('says whose session it is, in 44 digits', () => {
+    fc.assert(
+      fc.property(fc.uuid({ version: 4 }), (userId) => {
+        const target = { userId, sessionId: mintSessionId(userId) }
+        expect(pointerTo(target)).to.match(/^[0-9a-f]{44}$/)
+        expect(parsePointer(pointerTo(target))).to.deep.equal(target)
+      }),
+    )
+  })
+
+  it('is nothing else', () => {
+    const [userId, sessionId] = [v4(), v4()]
+    for (const text of [null, '', userId, `${userId}/${sessionId}`])
+      expect(parsePointer(text), String(text)).to.equal(null)
+  })
+
+  it('leads to a session with an id of its own, of the form of any other', () => {
+    const userId = v4()
+    const ids = Array.from({ length: 1000 }, () => mintSessionId(userId))
+    expect(new Set(ids).size).to.equal(1000)
+    for (const id of ids) expect(version(id)).to.equal(4)
   })
 })
 
