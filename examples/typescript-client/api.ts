@@ -1,5 +1,5 @@
 // Generated from the description of the API by openapi-typescript; `npm run client:types` writes it anew.
-// SHA-256 of test/openapi.json: d7acf968028d20d7b99d4c194e244d151a3a3a59f2915c697c237f88fa8f62e3
+// SHA-256 of test/openapi.json: 2f0eec770cfe22196c7271dfca293d55714041b97f1aa039fbdf658fac4e9c3c
 
 export interface paths {
     "/v1/auth/register": {
