@@ -1,8 +1,10 @@
+import { pbkdf2Sync, scryptSync } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { expect } from 'chai'
 import { format } from 'prettier'
 import { consequences, type AccountEvent } from '../../src/accounts/consequences.ts'
+import { faultOfHash, matches } from '../../src/accounts/imported-hashes.ts'
 import { auditEvents } from '../../src/audit/index.ts'
 import type { Command } from 'commander'
 import { exitCodes } from '../../src/cli/exit-codes.ts'
@@ -225,6 +227,71 @@ describe('the page on reliability', () => {
           line,
         ).to.equal(true)
     }
+  })
+})
+
+describe('the page on security', () => {
+  const page = readDocument('docs/security.md')
+  const requirementsIn = (text: string) => text.match(/\b\d+\.\d+\.\d+\b/g) ?? []
+  /** The first cell of each row that is about requirements, and all of the row. */
+  const rows = [...page.matchAll(/^\| (\d+\.\d+\.\d+(?:, \d+\.\d+\.\d+)*) +\|.*$/gm)].map(([row, first]) => ({
+    row,
+    requirements: requirementsIn(first!),
+  }))
+
+  it('names tests that there are, by their file and title', () => {
+    const named = [...page.matchAll(/`([\w/-]+\.test\.ts)`((?:,? “[^”]+”)+)/g)].flatMap(([, file, titles]) =>
+      [...titles!.matchAll(/“([^”]+)”/g)].map(([, title]) => ({ file: file!, title: title! })),
+    )
+    const sources = new Map(named.map(({ file }) => [file, readDocument(path.join('test', file))]))
+    const missing = named.filter(
+      ({ file, title }) => !["'", '`', '"'].some((quote) => sources.get(file)!.includes(`it(${quote}${title}${quote}`)),
+    )
+
+    expect(named.length).to.be.greaterThan(100)
+    expect([...page.matchAll(/\.test\.ts`/g)], 'a file without a title').to.have.lengthOf(
+      [...page.matchAll(/\.test\.ts` “/g)].length,
+    )
+    expect(missing).to.deep.equal([])
+  })
+
+  it('has each requirement once', () => {
+    const told = rows.flatMap(({ requirements }) => requirements)
+
+    expect(told.length).to.be.greaterThan(200)
+    expect(told.filter((requirement, i) => told.indexOf(requirement) !== i)).to.deep.equal([])
+  })
+
+  it('tells again what it falls short of, and nothing else', () => {
+    const short = rows
+      .filter(({ row }) => /\*\*(?:In part|Not met)\.\*\*/.test(row))
+      .flatMap(({ requirements }) => requirements)
+    const list = /^### Of the standard\n([^]*?)^### /m.exec(page)![1]!
+
+    expect(requirementsIn(list).toSorted()).to.deep.equal(short.toSorted())
+  })
+})
+
+describe('the page on migrating', () => {
+  it('changes hashes of others into such as are taken, and makes one that no password fits', async () => {
+    const source = blocksOf(readDocument('docs/migrating.md')).find(({ meta }) => meta === 'hashes.mjs')!.text
+    const url = `data:text/javascript,${encodeURIComponent(source)}`
+    const { fromBetterAuth, fromPassportLocalMongoose, ofNobody } = (await import(url)) as {
+      fromBetterAuth: (stored: string) => string
+      fromPassportLocalMongoose: (stored: { salt: string; hash: string }) => string
+      ofNobody: () => string
+    }
+    const [password, salt] = ['correct horse battery staple', 'c0ffee'.repeat(6)]
+    const key = scryptSync(password, salt, 64, { N: 16_384, r: 16, p: 1, maxmem: 2 ** 26 }).toString('hex')
+    const hash = pbkdf2Sync(password, salt, 25_000, 512, 'sha256').toString('hex')
+
+    for (const taken of [fromBetterAuth(`${salt}:${key}`), fromPassportLocalMongoose({ salt, hash })]) {
+      expect(faultOfHash(taken)).to.equal(null)
+      expect(await matches(taken, password), taken).to.equal(true)
+      expect(await matches(taken, `${password}!`), taken).to.equal(false)
+    }
+    expect(faultOfHash(ofNobody())).to.equal(null)
+    expect(await matches(ofNobody(), password)).to.equal(false)
   })
 })
 
