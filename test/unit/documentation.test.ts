@@ -262,6 +262,27 @@ describe('the page on security', () => {
     expect(told.filter((requirement, i) => told.indexOf(requirement) !== i)).to.deep.equal([])
   })
 
+  it('counts them rightly', () => {
+    const count = (chosen: typeof rows) => chosen.flatMap(({ requirements }) => requirements).length
+    const start = page.indexOf('### What does not apply')
+    const applying = rows.filter(({ row }) => page.indexOf(row) < start)
+    const saying = (mark: string) => count(applying.filter(({ row }) => row.includes(`| **${mark}`)))
+    const [inPart, notMet, yours] = [saying('In part.'), saying('Not met.'), saying('Yours')]
+    const met = count(applying) - inPart - notMet - yours
+    const figures =
+      /there are (\d+) .* (\d+) do not apply.* (\d+) Latchkey meets (\d+), (\d+) in part and (\d+) not, and (\d+) are yours/
+
+    expect(figures.exec(page.replaceAll('\n', ' '))?.slice(1).map(Number)).to.deep.equal([
+      count(rows),
+      count(rows) - count(applying),
+      count(applying),
+      met,
+      inPart,
+      notMet,
+      yours,
+    ])
+  })
+
   it('tells again what it falls short of, and nothing else', () => {
     const short = rows
       .filter(({ row }) => /\*\*(?:In part|Not met)\.\*\*/.test(row))
