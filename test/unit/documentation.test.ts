@@ -1,6 +1,7 @@
 import { pbkdf2Sync, scryptSync } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
+import { dictionary } from '@zxcvbn-ts/language-common'
 import { expect } from 'chai'
 import { format } from 'prettier'
 import { consequences, type AccountEvent } from '../../src/accounts/consequences.ts'
@@ -13,6 +14,7 @@ import { readConfig, variables } from '../../src/config.ts'
 import { problemKinds, routes, type Route } from '../../src/http/index.ts'
 import { problemOf } from '../../src/http/problems.ts'
 import { metricDefinitions } from '../../src/metrics/index.ts'
+import { codePoints } from '../../src/platform/label.ts'
 import { logEvents } from '../../src/platform/log.ts'
 import { createKeys } from '../../src/sessions/keys.ts'
 import { encodeCard, encodeSession, endReasons, type Session } from '../../src/sessions/session.ts'
@@ -253,6 +255,15 @@ describe('the page on security', () => {
       [...page.matchAll(/\.test\.ts` “/g)].length,
     )
     expect(missing).to.deep.equal([])
+  })
+
+  it('says how many common passwords there are, by their least length', () => {
+    const lengths = dictionary['passwords-common'].map(codePoints)
+    const ofAtLeast = (least: number) => lengths.filter((length) => length >= least).length.toLocaleString('en-GB')
+    const told =
+      /has (\S+) passwords; .* It has (\S+) passwords of at least 8 characters, (\S+) of at least 10 and (\S+) of/
+
+    expect(told.exec(page.replaceAll(/\s+/g, ' '))?.slice(1)).to.deep.equal([0, 8, 10, 15].map(ofAtLeast))
   })
 
   it('has each requirement once', () => {
