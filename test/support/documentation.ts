@@ -145,10 +145,20 @@ export function tableBelow(markdown: string, heading: string): string[][] {
   )
 }
 
+/** A document without what its fences enclose. */
+function proseOf(markdown: string): string {
+  const blocks = blocksOf(markdown)
+  return markdown
+    .split('\n')
+    .filter((_, i) => !blocks.some(({ line, endLine }) => i + 1 >= line && i + 1 < endLine))
+    .join('\n')
+}
+
 /** Where the links of a document lead, without those to other sites. */
 export function linksOf(markdown: string): string[] {
-  const prose = blocksOf(markdown).reduce((text, block) => text.replace(block.text, ''), markdown)
-  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!).filter((target) => !/^\w+:/.test(target))
+  return [...proseOf(markdown).matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target]) => target!)
+    .filter((target) => !/^\w+:/.test(target))
 }
 
 /** Why a link of a document leads nowhere, or null. */
@@ -163,8 +173,7 @@ export function brokenLink(place: string, target: string): string | null {
 
 /** The anchors of the headings, as code hosts make them. */
 function anchorsOf(markdown: string): string[] {
-  const prose = blocksOf(markdown).reduce((text, block) => text.replace(block.text, ''), markdown)
-  return [...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+  return [...proseOf(markdown).matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
     heading!
       .toLowerCase()
       .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')

@@ -1,8 +1,11 @@
+import { pbkdf2Sync, scryptSync } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
+import { dictionary } from '@zxcvbn-ts/language-common'
 import { expect } from 'chai'
 import { format } from 'prettier'
 import { consequences, type AccountEvent } from '../../src/accounts/consequences.ts'
+import { faultOfHash, matches } from '../../src/accounts/imported-hashes.ts'
 import { auditEvents } from '../../src/audit/index.ts'
 import type { Command } from 'commander'
 import { exitCodes } from '../../src/cli/exit-codes.ts'
@@ -11,6 +14,7 @@ import { readConfig, variables } from '../../src/config.ts'
 import { problemKinds, routes, type Route } from '../../src/http/index.ts'
 import { problemOf } from '../../src/http/problems.ts'
 import { metricDefinitions } from '../../src/metrics/index.ts'
+import { codePoints } from '../../src/platform/label.ts'
 import { logEvents } from '../../src/platform/log.ts'
 import { createKeys } from '../../src/sessions/keys.ts'
 import { encodeCard, encodeSession, endReasons, type Session } from '../../src/sessions/session.ts'
@@ -234,6 +238,101 @@ describe('the page on reliability', () => {
           line,
         ).to.equal(true)
     }
+  })
+})
+
+describe('the page on security', () => {
+  const page = readDocument('docs/security.md')
+  const requirementsIn = (text: string) => text.match(/\b\d+\.\d+\.\d+\b/g) ?? []
+  /** The first cell of each row that is about requirements, and all of the row. */
+  const rows = [...page.matchAll(/^\| (\d+\.\d+\.\d+(?:, \d+\.\d+\.\d+)*) +\|.*$/gm)].map(([row, first]) => ({
+    row,
+    requirements: requirementsIn(first!),
+  }))
+
+  it('names tests that there are, by their file and title', () => {
+    const named = [...page.matchAll(/`([\w/-]+\.test\.ts)`((?:,? “[^”]+”)+)/g)].flatMap(([, file, titles]) =>
+      [...titles!.matchAll(/“([^”]+)”/g)].map(([, title]) => ({ file: file!, title: title! })),
+    )
+    const sources = new Map(named.map(({ file }) => [file, readDocument(path.join('test', file))]))
+    const missing = named.filter(
+      ({ file, title }) => !["'", '`', '"'].some((quote) => sources.get(file)!.includes(`it(${quote}${title}${quote}`)),
+    )
+
+    expect(named.length).to.be.greaterThan(100)
+    expect([...page.matchAll(/\.test\.ts`/g)], 'a file without a title').to.have.lengthOf(
+      [...page.matchAll(/\.test\.ts` “/g)].length,
+    )
+    expect(missing).to.deep.equal([])
+  })
+
+  it('says how many common passwords there are, by their least length', () => {
+    const lengths = dictionary['passwords-common'].map(codePoints)
+    const ofAtLeast = (least: number) => lengths.filter((length) => length >= least).length.toLocaleString('en-GB')
+    const told =
+      /has (\S+) passwords; .* It has (\S+) passwords of at least 8 characters, (\S+) of at least 10 and (\S+) of/
+
+    expect(told.exec(page.replaceAll(/\s+/g, ' '))?.slice(1)).to.deep.equal([0, 8, 10, 15].map(ofAtLeast))
+  })
+
+  it('has each requirement once', () => {
+    const told = rows.flatMap(({ requirements }) => requirements)
+
+    expect(told.length).to.be.greaterThan(200)
+    expect(told.filter((requirement, i) => told.indexOf(requirement) !== i)).to.deep.equal([])
+  })
+
+  it('counts them rightly', () => {
+    const count = (chosen: typeof rows) => chosen.flatMap(({ requirements }) => requirements).length
+    const start = page.indexOf('### What does not apply')
+    const applying = rows.filter(({ row }) => page.indexOf(row) < start)
+    const saying = (mark: string) => count(applying.filter(({ row }) => row.includes(`| **${mark}`)))
+    const [inPart, notMet, yours] = [saying('In part.'), saying('Not met.'), saying('Yours')]
+    const met = count(applying) - inPart - notMet - yours
+    const figures =
+      /there are (\d+) .* (\d+) do not apply.* (\d+) Latchkey meets (\d+), (\d+) in part and (\d+) not, and (\d+) are yours/
+
+    expect(figures.exec(page.replaceAll('\n', ' '))?.slice(1).map(Number)).to.deep.equal([
+      count(rows),
+      count(rows) - count(applying),
+      count(applying),
+      met,
+      inPart,
+      notMet,
+      yours,
+    ])
+  })
+
+  it('tells again what it falls short of, and nothing else', () => {
+    const short = rows
+      .filter(({ row }) => /\*\*(?:In part|Not met)\.\*\*/.test(row))
+      .flatMap(({ requirements }) => requirements)
+    const list = /^### Of the standard\n([^]*?)^### /m.exec(page)![1]!
+
+    expect(requirementsIn(list).toSorted()).to.deep.equal(short.toSorted())
+  })
+})
+
+describe('the page on migrating', () => {
+  it('changes hashes of others into such as are taken, and makes one that no password fits', async () => {
+    const source = blocksOf(readDocument('docs/migrating.md')).find(({ meta }) => meta === 'hashes.mjs')!.text
+    const url = `data:text/javascript,${encodeURIComponent(source)}`
+    const { fromBetterAuth, fromPassportLocalMongoose, ofNobody } = (await import(url)) as {
+      fromBetterAuth: (stored: string) => string
+      fromPassportLocalMongoose: (stored: { salt: string; hash: string }) => string
+      ofNobody: () => string
+    }
+    const [password, salt] = ['correct horse battery staple', 'c0ffee'.repeat(6)]
+    const key = scryptSync(password, salt, 64, { N: 16_384, r: 16, p: 1, maxmem: 2 ** 26 }).toString('hex')
+    const hash = pbkdf2Sync(password, salt, 25_000, 512, 'sha256').toString('hex')
+
+    for (const taken of [fromBetterAuth(`${salt}:${key}`), fromPassportLocalMongoose({ salt, hash })]) {
+      expect(faultOfHash(taken)).to.equal(null)
+      expect(await matches(taken, password), taken).to.equal(true)
+      expect(await matches(taken, `${password}!`), taken).to.equal(false)
+    }
+    expect(faultOfHash(ofNobody())).to.equal(null)
+    expect(await matches(ofNobody(), password)).to.equal(false)
   })
 })
 

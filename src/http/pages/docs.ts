@@ -31,7 +31,7 @@ export const docsPage = html`<!doctype html>
       <meta charset="utf-8" />
       <meta name="viewport" content="width=device-width, initial-scale=1" />
       <title>Latchkey API</title>
-<link rel="icon" href="data:,">
+      <link rel="icon" href="data:," />
       <link rel="stylesheet" href="docs/swagger-ui.css" />
       <link rel="stylesheet" href="docs/page.css" />
       <script src="docs/swagger-ui-bundle.js" defer></script>
