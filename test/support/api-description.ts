@@ -71,8 +71,8 @@ function operationAt(method: string, asked: string): Operation | undefined {
 
 const reached = new Set<string>()
 
-/** Headers that node and the client's connection make, beside those of the API. */
-const ofTheTransport = new Set(['connection', 'content-length', 'content-type', 'date', 'keep-alive'])
+/** Headers that node, the connection and a proxy in between make, beside those of the API. */
+const ofTheTransport = new Set(['connection', 'content-length', 'content-type', 'date', 'keep-alive', 'server'])
 const ofEveryAnswer = new Set(['x-request-id', 'cache-control', 'x-content-type-options'])
 
 /** Holds an answer against the description: its status, its headers, its media type and its body must be in it. */

@@ -19,8 +19,8 @@ const external = [
   'tedious',
 ]
 const preface = `
-import { createRequire } from 'node:module'
-const require = createRequire(import.meta.url)
+import { createRequire as requireFrom } from 'node:module'
+const require = requireFrom(import.meta.url)
 const __filename = import.meta.filename
 const __dirname = import.meta.dirname
 `
