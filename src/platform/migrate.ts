@@ -53,7 +53,8 @@ export async function migrate(
       },
     },
     acquireConnectionTimeout: connectTimeoutMs,
-    migrations: { migrationSource },
+    // An instance of the version before may be started again while the others are upgraded: it finds more than it knows.
+    migrations: { migrationSource, disableMigrationsListValidation: true },
     log: { warn() {}, error() {}, deprecate() {}, debug() {} },
   })
   signal?.addEventListener('abort', cut)

@@ -60,6 +60,16 @@ describe('migrations', () => {
     expect(await recorded()).to.deep.equal(names)
   })
 
+  it('leave alone what a newer version has done, so that an older one can be started again', async () => {
+    await migrate(url, migrationSource)
+    const older = { ...migrationSource, getMigrations: async () => names.slice(0, -2) }
+
+    expect(await migrate(url, older)).to.equal(0)
+
+    expect(await recorded()).to.deep.equal(names)
+    expect(await migrate(url, migrationSource)).to.equal(0)
+  })
+
   it('are recorded without extension, so that the sources and the build agree', async () => {
     await migrate(url, migrationSource)
 
