@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Answer, ApiClient, Tokens } from './client.ts'
-import { answerMs } from './faults.ts'
+import { eventually } from './eventually.ts'
+import { answerMs, recoveryMs } from './faults.ts'
 import { aPerson, aSession, type Someone } from './people.ts'
 
 /** What a client was told of a session, and when. */
@@ -219,15 +220,24 @@ export async function startBusyClients({
       stopping.abort()
       await Promise.all(lives)
     },
-    /** Looks through every instance whether all that has ended is dead, and all that lives is alive. */
+    /**
+     * Looks through every instance whether all that has ended is dead, and all that lives is alive. What is answered 503
+     * is asked again: each sentinel that hears late of a new primary has the connection made anew.
+     */
     async settle(): Promise<void> {
       for (const through of instances) {
-        diary.unavailable.length = 0
         for (let i = 0; i < diary.ended.length; i += 10)
-          await Promise.all(diary.ended.slice(i, i + 10).map((session) => haunt(session, through)))
-        expect(diary.unavailable).to.have.length(0)
+          await eventually(async () => {
+            diary.unavailable.length = 0
+            await Promise.all(diary.ended.slice(i, i + 10).map((session) => haunt(session, through)))
+            expect(diary.unavailable, 'answers that say nothing').to.have.length(0)
+          }, recoveryMs)
         for (const session of held) {
-          const { status, text } = await through.protected(session.accessToken)
+          const { status, text } = await eventually(async () => {
+            const answer = await through.protected(session.accessToken)
+            expect(answer.status, answer.text).to.not.equal(503)
+            return answer
+          }, recoveryMs)
           expect(status, text).to.equal(200)
         }
       }
