@@ -3,11 +3,14 @@ import { expect } from 'chai'
 import { firstAdmin } from '../support/admins.ts'
 import { description, operations, resolve } from '../support/api-description.ts'
 import type { Answer, ApiClient, Json } from '../support/client.ts'
-import { aServiceClient, type Credentials } from '../support/command-line.ts'
+import { aServiceClient, basicOf, type Credentials } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
+import { readMails, subjects, tokenIn } from '../support/mailbox.ts'
 import { ownPostgres, ownRedis } from '../support/own-stores.ts'
-import { aPerson } from '../support/people.ts'
+import { aPerson, password, uniqueEmail } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
+import { startSmtp } from '../support/smtp.ts'
+import { ownDatabase } from '../support/stores.ts'
 
 /** As whom an operation is asked for. */
 interface Callers {
@@ -153,15 +156,57 @@ describe('what the description says of every operation', function () {
   it('is that an address with too many wrong tokens has to wait', async () => {
     const strict = await startService({ SETTING_WRONG_TOKENS_PER_ADDRESS_MAX: '1' })
     await strict.client.protected(randomUUID())
-    for (const operation of withStatus(429).filter(({ operation: { security } }) => security.length === 1)) {
-      const answer = demands(operation.operation, 'serviceClient')
-        ? await strict.client.post(operation.path, {
-            form: { token: 'x' },
-            headers: { authorization: `Basic ${Buffer.from('a:b').toString('base64')}` },
-          })
-        : await ask(strict.client, callers, operation, { token: randomUUID() })
-      expect(answer.status, operation.path).to.equal(429)
+    const wrong = { ...callers, credentials: { ...callers.credentials, authorization: basicOf('a', 'b') } }
+    const spending = withStatus(429).filter(
+      ({ path, operation: { security } }) => security.length > 0 || /reset-password|verify-email/.test(path),
+    )
+    for (const operation of spending) {
+      const token = demands(operation.operation, 'serviceClient') ? {} : { token: randomUUID() }
+      const body = operation.path === '/v1/auth/logout' ? { body: '{}' } : {}
+      const { status, text } = await ask(strict.client, wrong, operation, { ...token, ...body })
+      expect(status, `${operation.method} ${operation.path}: ${text}`).to.equal(429)
     }
+  })
+
+  it('is that a name or an address is one person’s', async () => {
+    const { client } = service
+    const [ada, bob] = [await aPerson(client, { username: `u.${randomUUID().slice(0, 8)}` }), await aPerson(client)]
+    const taken = await client.call('PUT', '/v1/me', {
+      token: bob.tokens.access_token,
+      body: { username: ada.tokens.user['username'] as string },
+    })
+    expect(taken.status, taken.text).to.equal(409)
+
+    const smtp = await startSmtp()
+    const sending = await startService(smtp.env)
+    const wanted = uniqueEmail()
+    const moving = { email: wanted, current_password: password }
+    const asked = await sending.client.call('PATCH', '/v1/me', { token: bob.tokens.access_token, body: moving })
+    expect(asked.status, asked.text).to.equal(200)
+    const token = tokenIn(await readMails(smtp).mailTo(wanted, subjects.newAddress))
+    expect((await sending.client.register({ email: wanted, password })).status).to.equal(201)
+    expect((await sending.client.post('/v1/auth/verify-email', { body: { token } })).status).to.equal(409)
+    await sending.close()
+    await smtp.stop()
+  })
+
+  it('is that the last admin stays one', async () => {
+    const database = await ownDatabase()
+    const env = { DATABASE_URL: database.url }
+    const alone = await startService(env)
+    await alone.migrated
+    const { id, tokens } = await firstAdmin(alone.client, env)
+    const call = (method: string, path: string, body?: unknown) =>
+      alone.client.call(method, path, { token: tokens.access_token, ...(body !== undefined && { body }) })
+
+    for (const answer of [
+      await call('DELETE', '/v1/me', { current_password: password }),
+      await call('DELETE', `/v1/admin/users/${id}`),
+      await call('POST', `/v1/admin/users/${id}/disable`),
+    ])
+      expect([answer.status, answer.body.code], answer.text).to.deep.equal([409, 'last-admin'])
+    await alone.close()
+    await database.drop()
   })
 
   it('is that all but what needs no store says when a store is away', async () => {

@@ -53,7 +53,8 @@ export async function sayReady(readiness: Readiness) {
 
 /** @param routes all there are, by their names; asked when they are all declared */
 export function describeItself(routes: () => Readonly<Record<string, Route>>): Route {
-  let description: { openapi: '3.1.0' } | undefined
+  /** By where the service is reached: one process may hold several. */
+  const descriptions = new Map<string, { openapi: '3.1.0' }>()
   return defineRoute({
     method: 'get',
     path: '/openapi.json',
@@ -63,7 +64,8 @@ export function describeItself(routes: () => Readonly<Record<string, Route>>): R
     needsNoStore: true,
     problems: [],
     async handle(_request, { version, publicUrl }) {
-      description ??= describeApi(routes(), { version, publicUrl })
+      const description = descriptions.get(publicUrl) ?? describeApi(routes(), { version, publicUrl })
+      descriptions.set(publicUrl, description)
       return reply(200, description)
     },
   })
