@@ -11,6 +11,8 @@ export interface AdmissionBounds {
 const waitMaxMs = 4000
 /** Who would have to wait longer, going by what the work has taken of late, need not begin to: it may take longer yet. */
 const expectedWaitMaxMs = 3000
+/** What took longer tells of a machine that stood still, not of the work. */
+const tookMaxMs = 500
 /** How much the newest piece of work counts in the mean of how long they take. */
 const newestShare = 0.1
 
@@ -81,7 +83,7 @@ export function createAdmission(
     try {
       return await work()
     } finally {
-      const tookMs = performance.now() - admittedAt
+      const tookMs = Math.min(performance.now() - admittedAt, tookMaxMs)
       meanMs = meanMs > 0 ? meanMs + (tookMs - meanMs) * newestShare : tookMs
       leave()
     }

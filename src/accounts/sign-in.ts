@@ -123,16 +123,7 @@ export function createSignIn({
   async function logIn(asked: Login): Promise<SignedIn> {
     mustBeFaultless(faults({ deviceName: asked.deviceName }))
     await throttle.mustSpend('logins', { address: asked.client.address })
-    return passwords.beforeHashing(() => logInAdmitted(asked))
-  }
-
-  async function logInAdmitted(asked: Login): Promise<SignedIn> {
-    const person = await findPerson(asked.identifier)
-    const subject: Subject = person ? { userId: person.id } : { unknownName: asked.identifier.text }
-    const maySignIn = await throttle.attempt('wrong-passwords', subject, async () => {
-      const right = await passwords.verify(person?.passwordHash ?? null, asked.password)
-      return right && !person?.disabledAt
-    })
+    const { person, maySignIn } = await passwords.beforeHashing(() => checkPassword(asked))
     if (!person || !maySignIn)
       throw await refusal(person, person?.disabledAt ? 'disabled' : 'wrong-password', asked.client)
     if (requireVerifiedEmail && !person.emailVerifiedAt) {
@@ -144,6 +135,17 @@ export function createSignIn({
     if (passwords.isOutdated(person.passwordHash)) await renewHash(person, asked.password)
     log('login.succeeded', { user_id: person.id, session_id: signedIn.session.id })
     return signedIn
+  }
+
+  /** Who it is, if there is such an account, and whether the password is right and may be used. */
+  async function checkPassword({ identifier, password }: Login) {
+    const person = await findPerson(identifier)
+    const subject: Subject = person ? { userId: person.id } : { unknownName: identifier.text }
+    const maySignIn = await throttle.attempt('wrong-passwords', subject, async () => {
+      const right = await passwords.verify(person?.passwordHash ?? null, password)
+      return right && !person?.disabledAt
+    })
+    return { person, maySignIn }
   }
 
   /** Writes a login down, and tells the person of a device that they have not used before, unless they do not want that. */

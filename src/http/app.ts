@@ -70,6 +70,7 @@ function assemble(around: Around, addTo: (router: Router) => void): RequestListe
 /** The outermost layer: what every answer carries, and every error as a problem. */
 async function answerAll(ctx: Context, next: Next, around: Around): Promise<void> {
   const exchange = new Exchange(around)
+  ctx.state['exchange'] = exchange
   ctx.set('X-Request-Id', exchange.requestId)
   ctx.set('Cache-Control', 'no-store')
   ctx.set('X-Content-Type-Options', 'nosniff')

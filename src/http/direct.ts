@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import { AppError } from '../errors.ts'
 import { readForm } from './body.ts'
 import { Exchange, jsonType, problemType, type Around } from './exchange.ts'
@@ -72,6 +72,6 @@ function send(response: ServerResponse, exchange: Exchange, { status, headers, b
   if (body !== null) list.push('Content-Type', type)
   if (status !== 204) list.push('Content-Length', String(Buffer.byteLength(text)))
   if (exchange.isLast) list.push('Connection', 'close')
-  response.writeHead(status, list)
+  response.writeHead(status, STATUS_CODES[status], list)
   response.end(text)
 }

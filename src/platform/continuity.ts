@@ -73,6 +73,9 @@ export function createContinuity({
     return node !== undefined && confirmed.has(node) ? node : null
   }
 
+  /** Whether what a server says of its keys may be believed at this moment. */
+  const believes = (node: Node) => confirmed.has(node)
+
   /** Whether all that Redis says may be believed. */
   function isWhole(): boolean {
     const primaries = primariesOf(redis)
@@ -182,6 +185,7 @@ export function createContinuity({
 
   return {
     sourceOf,
+    believes,
     isWhole,
     established,
     /** Looks now and not at the next beat, since it has become possible to tell. */

@@ -106,7 +106,7 @@ export function createSessions({
 }: {
   redis: Redis
   /** Whether Redis may have forgotten endings: then no token is live. */
-  continuity: Pick<Continuity, 'sourceOf' | 'established'>
+  continuity: Pick<Continuity, 'sourceOf' | 'established' | 'believes'>
   prefix: string
   clock: Clock
   lives: () => Lives

@@ -27,23 +27,22 @@ const batchMax = 256
  */
 export function createLookUp(
   redis: Redis & SessionScripts,
-  continuity: Pick<Continuity, 'sourceOf' | 'established'>,
+  continuity: Pick<Continuity, 'sourceOf' | 'established' | 'believes'>,
   keys: Keys,
 ): (accessDigest: string) => Promise<LookedUp> {
-  /** @param asked keys of one server */
-  async function believed<T>(asked: [string, ...string[]], ask: () => Promise<T>): Promise<T> {
+  async function believed<T>(key: string, ask: () => Promise<T>): Promise<T> {
     for (let isRepeated = false; ; isRepeated = true) {
-      await continuity.established(asked[0])
-      const source = continuity.sourceOf(asked[0])
+      await continuity.established(key)
+      const source = continuity.sourceOf(key)
       const answer = await ask()
-      if (source && asked.every((key) => continuity.sourceOf(key) === source)) return answer
+      if (source && continuity.sourceOf(key) === source) return answer
       if (isRepeated) throw new AppError('unavailable')
     }
   }
-  return gather(isCluster(redis) ? askEachServer(redis, keys, believed) : askOnce(redis, keys, believed))
+  return gather(isCluster(redis) ? askEachServer(redis, continuity, keys, believed) : askOnce(redis, keys, believed))
 }
 
-type Believed = <T>(asked: [string, ...string[]], ask: () => Promise<T>) => Promise<T>
+type Believed = <T>(key: string, ask: () => Promise<T>) => Promise<T>
 
 /** Looks up some digests, and says of each when it is found or cannot be. */
 type LookUpAll = (batch: Waiting[]) => Promise<void>
@@ -81,7 +80,7 @@ function gather(lookUpAll: LookUpAll) {
 function askOnce(redis: SessionScripts, keys: Keys, believed: Believed): LookUpAll {
   return async (batch) => {
     const pointers = batch.map(({ accessDigest }) => keys.access(accessDigest))
-    const found = await believed([pointers[0]!], () =>
+    const found = await believed(pointers[0]!, () =>
       fromRedis(redis.latchkeyLookUp(batch.length, ...pointers, keys.sessionsStart)),
     )
     batch.forEach(({ resolve }, i) =>
@@ -97,52 +96,90 @@ function askOnce(redis: SessionScripts, keys: Keys, believed: Believed): LookUpA
 /**
  * In a cluster pointers and sessions lie on different servers: each server is asked for its pointers, and then for its
  * sessions, in one pipeline each time. What a pointer says never changes, so it may come from any Redis there was.
+ *
+ * A server that answers for a key has it at that moment, whatever the map of the cluster says by then; so what it says
+ * counts if the server was believed before the question and still is. What it does not have is asked for by itself.
  */
-function askEachServer(redis: Cluster, keys: Keys, believed: Believed): LookUpAll {
+function askEachServer(
+  redis: Cluster,
+  continuity: Pick<Continuity, 'established' | 'believes'>,
+  keys: Keys,
+  believed: Believed,
+): LookUpAll {
   type Led = Waiting & { pointer: string; target: Target }
 
-  async function askForPointers(batch: Waiting[], pointerKeys: string[]): Promise<void> {
-    const pointers = await readAll<string>(
-      redis,
-      pointerKeys.map((key) => ['get', key]),
+  async function askForPointers(batch: Waiting[], node: Node): Promise<void> {
+    const answers = await readAll<string>(
+      node,
+      batch.map(({ accessDigest }) => ['get', keys.access(accessDigest)]),
     )
     const led: Led[] = []
+    const alone: Waiting[] = []
     batch.forEach((one, i) => {
-      const pointer = pointers[i] ?? null
+      const answer = answers[i]!
+      if (answer.kind === 'failed') return one.reject(answer.error)
+      if (answer.kind === 'elsewhere') return alone.push(one)
+      const pointer = answer.value ?? null
       const target = parsePointer(pointer)
       if (target) led.push({ ...one, pointer: pointer!, target })
       else one.resolve({ pointer, session: null, card: null })
     })
-    await eachServer(led, ({ target }) => keys.sessions(target.userId), askForSessions)
+    await Promise.all([
+      ...alone.map(askAlone),
+      eachServer(led, ({ target }) => keys.sessions(target.userId), askForSessions),
+    ])
   }
 
-  async function askForSessions(led: Led[], sessionKeys: [string, ...string[]]): Promise<void> {
-    const readings = sessionKeys.map((key, i): Reading => ['hmget', key, led[i]!.target.sessionId, 'user'])
-    const held = await believed(sessionKeys, () => readAll<(string | null)[]>(redis, readings))
-    led.forEach(({ resolve, pointer }, i) =>
-      resolve({ pointer, session: held[i]?.[0] ?? null, card: held[i]?.[1] ?? null }),
+  async function askForSessions(led: Led[], node: Node): Promise<void> {
+    await continuity.established(keys.sessions(led[0]!.target.userId))
+    const wasBelieved = continuity.believes(node)
+    const answers = await readAll<(string | null)[]>(
+      node,
+      led.map(({ target }) => ['hmget', keys.sessions(target.userId), target.sessionId, 'user']),
     )
+    const isBelieved = wasBelieved && continuity.believes(node)
+    const alone: Waiting[] = []
+    led.forEach((one, i) => {
+      const answer = answers[i]!
+      if (answer.kind === 'failed') one.reject(answer.error)
+      else if (answer.kind === 'elsewhere' || !isBelieved) alone.push(one)
+      else one.resolve({ pointer: one.pointer, session: answer.value?.[0] ?? null, card: answer.value?.[1] ?? null })
+    })
+    await Promise.all(alone.map(askAlone))
+  }
+
+  /** Asks for one token by itself: the client of the cluster follows what has moved, and learns where things are. */
+  async function askAlone({ accessDigest, resolve, reject }: Waiting): Promise<void> {
+    try {
+      const pointer = (await fromRedis(unlessOfAnotherType(redis.get(keys.access(accessDigest))))) ?? null
+      const target = parsePointer(pointer)
+      if (!target) return resolve({ pointer, session: null, card: null })
+      const key = keys.sessions(target.userId)
+      const held = await believed(key, () => fromRedis(unlessOfAnotherType(redis.hmget(key, target.sessionId, 'user'))))
+      resolve({ pointer, session: held?.[0] ?? null, card: held?.[1] ?? null })
+    } catch (error) {
+      reject(error)
+    }
   }
 
   /** Asks every server for what lies with it. One that fails takes its own with it, and no others. */
   async function eachServer<T extends Waiting>(
     all: T[],
     keyOf: (one: T) => string,
-    ask: (theirs: T[], theirKeys: [string, ...string[]]) => Promise<void>,
+    ask: (theirs: T[], node: Node) => Promise<void>,
   ): Promise<void> {
-    const shares = new Map<Node | undefined, { theirs: T[]; theirKeys: [string, ...string[]] }>()
+    const shares = new Map<Node | undefined, T[]>()
     for (const one of all) {
-      const key = keyOf(one)
-      const node = primaryOf(redis, key)
+      const node = primaryOf(redis, keyOf(one))
       const share = shares.get(node)
-      share?.theirs.push(one)
-      share?.theirKeys.push(key)
-      if (!share) shares.set(node, { theirs: [one], theirKeys: [key] })
+      if (share) share.push(one)
+      else shares.set(node, [one])
     }
     await Promise.all(
-      Array.from(shares.values(), async ({ theirs, theirKeys }) => {
+      Array.from(shares, async ([node, theirs]) => {
         try {
-          await ask(theirs, theirKeys)
+          if (node && theirs.length > 1) await ask(theirs, node)
+          else await Promise.all(theirs.map(askAlone))
         } catch (error) {
           for (const { reject } of theirs) reject(error)
         }
@@ -153,35 +190,28 @@ function askEachServer(redis: Cluster, keys: Keys, believed: Believed): LookUpAl
   return (batch) => eachServer(batch, ({ accessDigest }) => keys.access(accessDigest), askForPointers)
 }
 
-type Reading = ['get', key: string] | ['hmget', key: string, ...fields: string[]]
+/** `elsewhere`: with another server by now, or soon. A key that somebody made of another type holds nothing. */
+type Answer<T> = { kind: 'here'; value: T | null } | { kind: 'elsewhere' } | { kind: 'failed'; error: AppError }
 
-/** What moved to another server meanwhile, or is about to, and what the cluster client then asks for by itself. */
-const isElsewhere = (error: Error) => /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/.test(error.message)
-
-/**
- * Reads what lies with one server, in one write and one read. A key that somebody made of another type holds nothing.
- *
- * @throws AppError `unavailable`
- */
-async function readAll<T>(redis: Cluster, readings: Reading[]): Promise<(T | undefined)[]> {
-  const read = ([command, ...args]: Reading) => fromRedis(unlessOfAnotherType(redis.call(command, args) as Promise<T>))
-  const node = primaryOf(redis, readings[0]![1])
-  if (!node || readings.length === 1) return Promise.all(readings.map(read))
-  const answers = (await fromRedis(node.pipeline(readings).exec())) ?? []
-  return Promise.all(
-    answers.map(([error, value], i) => {
-      if (!error) return value as T
-      return isElsewhere(error) ? read(readings[i]!) : fromRedis(unlessOfAnotherType<T>(Promise.reject(error)))
-    }),
-  )
+/** Reads what lies with one server, in one write and one read. @throws AppError `unavailable` */
+async function readAll<T>(node: Node, commands: string[][]): Promise<Answer<T>[]> {
+  const answers = (await fromRedis(node.pipeline(commands).exec())) ?? []
+  return answers.map(([error, value]): Answer<T> => {
+    if (!error) return { kind: 'here', value: value as T }
+    if (isOfAnotherType(error)) return { kind: 'here', value: null }
+    if (/^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/.test(error.message)) return { kind: 'elsewhere' }
+    return { kind: 'failed', error: new AppError('unavailable', { cause: error }) }
+  })
 }
+
+const isOfAnotherType = (error: unknown) => error instanceof Error && error.message.startsWith('WRONGTYPE')
 
 /** A key that somebody made of another type holds nothing. */
 async function unlessOfAnotherType<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer
   } catch (error) {
-    if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return undefined
+    if (isOfAnotherType(error)) return undefined
     throw error
   }
 }

@@ -4,8 +4,10 @@ import { firstAdmin } from '../support/admins.ts'
 import type { Json } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
 import { subjects } from '../support/mailbox.ts'
+import { ownRedis } from '../support/own-stores.ts'
 import { expectAccessible, startPageBrowser, type PageBrowser } from '../support/page-browser.ts'
 import { aPerson, aSession, password, type Someone } from '../support/people.ts'
+import { sendRaw } from '../support/raw.ts'
 import { expectSameAsBefore } from '../support/screenshots.ts'
 import { startService, type TestService } from '../support/service.ts'
 import { startSmtp, type SmtpSink } from '../support/smtp.ts'
@@ -160,6 +162,24 @@ describe('a page for people', function () {
       expect(await statusOfLogin(person, password)).to.equal(200)
     })
 
+    it('tells the log and the reader of a store that is away', async () => {
+      const redis = await ownRedis()
+      const alone = await startService({ REDIS_URL: redis.url, PUBLIC_URL: frontend, FRONTEND_URL: frontend })
+      await alone.migrated
+      await redis.kill()
+
+      const body = new URLSearchParams({ token: 'a'.repeat(43) })
+      const answer = await fetch(`${alone.url}/verify-email`, { method: 'POST', body })
+
+      expect([answer.status, answer.headers.get('retry-after')]).to.deep.equal([503, '2'])
+      expect(await answer.text()).to.include('try again in a moment')
+      const requestId = answer.headers.get('x-request-id')
+      const told = alone.logged.filter(({ request_id }) => request_id === requestId)
+      expect(told.map(({ event }) => event)).to.include('store.failed')
+      await alone.close()
+      await redis.discard()
+    })
+
     it('shows what stands in its address as text', async () => {
       const hostile = `"><img src=x onerror=alert(1)><b a='`
       const text = await (await fetch(`${service.url}/reset-password?token=${encodeURIComponent(hostile)}`)).text()
@@ -248,6 +268,12 @@ describe('a page for people', function () {
         expectSameAsBefore(`page docs ${view}`, await page.screenshot({ animations: 'disabled' }))
         await close()
       })
+  })
+
+  it('is not found under the names that every object has', async () => {
+    for (const name of ['__proto__', 'constructor', 'toString', 'valueOf', 'hasOwnProperty'])
+      for (const folder of ['docs', 'problems'])
+        expect((await sendRaw(service.url, `GET /${folder}/${name} HTTP/1.1\r\nHost: a\r\n\r\n`)).status).to.equal(404)
   })
 
   it('is made for whoever follows the type of a problem', async () => {

@@ -235,11 +235,25 @@ describe('the admission of costly work', () => {
     const now = mock.method(performance, 'now', () => 0)
     try {
       const admit = createAdmission({ atOnce: 2, waitingMax: 100 })
-      await admit(async () => now.mock.mockImplementation(() => 1000))
+      await admit(async () => now.mock.mockImplementation(() => 400))
       const stay = () => admit(() => new Promise<void>(() => undefined))
-      for (let i = 0; i < 2 + 6; i++) void stay() // two have a place, and six wait three seconds at most
-      expect(admit.load()).to.deep.equal({ running: 2, waiting: 6 })
+      for (let i = 0; i < 2 + 15; i++) void stay() // two have a place, and fifteen wait three seconds at most
+      expect(admit.load()).to.deep.equal({ running: 2, waiting: 15 })
       expect(await stay().catch((error: { code: string }) => error.code)).to.equal('unavailable')
+    } finally {
+      now.mock.restore()
+      mock.timers.reset()
+    }
+  })
+
+  it('goes on taking in as many after the machine has stood still', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    const now = mock.method(performance, 'now', () => 0)
+    try {
+      const admit = createAdmission({ atOnce: 1, waitingMax: 100 })
+      await admit(async () => now.mock.mockImplementation(() => 60_000))
+      for (let i = 0; i < 1 + 6; i++) void admit(() => new Promise<void>(() => undefined))
+      expect(admit.load()).to.deep.equal({ running: 1, waiting: 6 })
     } finally {
       now.mock.restore()
       mock.timers.reset()

@@ -92,18 +92,20 @@ body { margin: 0; font-family: system-ui, sans-serif }
 type File = () => { type: string; body: string | fs.ReadStream }
 
 /** What the page loads, by name. */
-export const docsFiles: Readonly<Record<string, File>> = {
-  'swagger-ui.css': () => ({
-    type: 'text/css; charset=utf-8',
-    body: fs.createReadStream(packageFile('swagger-ui.css')),
+export const docsFiles: ReadonlyMap<string, File> = new Map<string, File>(
+  Object.entries({
+    'swagger-ui.css': () => ({
+      type: 'text/css; charset=utf-8',
+      body: fs.createReadStream(packageFile('swagger-ui.css')),
+    }),
+    'swagger-ui-bundle.js': () => ({
+      type: 'text/javascript; charset=utf-8',
+      body: fs.createReadStream(packageFile('swagger-ui-bundle.js')),
+    }),
+    'page.css': () => ({ type: 'text/css; charset=utf-8', body: style }),
+    'page.js': () => ({
+      type: 'text/javascript; charset=utf-8',
+      body: `addEventListener('DOMContentLoaded', async () => {${script}})`,
+    }),
   }),
-  'swagger-ui-bundle.js': () => ({
-    type: 'text/javascript; charset=utf-8',
-    body: fs.createReadStream(packageFile('swagger-ui-bundle.js')),
-  }),
-  'page.css': () => ({ type: 'text/css; charset=utf-8', body: style }),
-  'page.js': () => ({
-    type: 'text/javascript; charset=utf-8',
-    body: `addEventListener('DOMContentLoaded', async () => {${script}})`,
-  }),
-}
+)

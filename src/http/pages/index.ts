@@ -18,7 +18,7 @@ export function addPages(router: Router, services: Services): void {
     ctx.body = docsPage
   })
   router.get('/docs/:file', (ctx) => {
-    const file = docsFiles[String(ctx['params'].file)]
+    const file = docsFiles.get(String(ctx['params'].file))
     if (!file) throw new AppError('not-found')
     const { type, body } = file()
     ctx.set({ 'Content-Type': type, 'Cache-Control': `public, max-age=${fileKeptSeconds}` })

@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import { AppError } from '../../errors.ts'
 import { readForm } from '../body.ts'
+import type { Exchange } from '../exchange.ts'
 import { clientOf } from '../guard.ts'
 import { problemKinds } from '../problems.ts'
 import type { Services } from '../route.ts'
@@ -54,8 +55,9 @@ export async function submitMailLinkPage(path: Path, ctx: Context, services: Ser
     )
   } catch (error) {
     if (!(error instanceof AppError)) throw error
-    const { status, detail } = problemKinds[error.code]
-    if (error.retryAfterSeconds !== undefined) ctx.set('Retry-After', String(error.retryAfterSeconds))
+    const { status, headers } = (ctx.state['exchange'] as Exchange).refuse(error)
+    const { detail } = problemKinds[error.code]
+    ctx.set(headers)
     if (error.code === 'password-refused')
       return say(ctx, status, title, form(sent['token'] ?? '', error.faults?.[0]?.detail ?? detail))
     say(ctx, status, title, html`<p class="bad" role="alert">${words[error.code] ?? detail}</p>`)
