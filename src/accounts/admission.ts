@@ -11,10 +11,8 @@ export interface AdmissionBounds {
 const waitMaxMs = 4000
 /** Who would have to wait longer, going by what the work has taken of late, need not begin to: it may take longer yet. */
 const expectedWaitMaxMs = 3000
-/** What took longer tells of a machine that stood still, not of the work. */
-const tookMaxMs = 500
-/** How much the newest piece of work counts in the mean of how long they take. */
-const newestShare = 0.1
+/** How many of the last pieces say how long one takes: the one in the middle, so that a moment of standstill says nothing. */
+const latestMax = 15
 
 export interface Admit {
   <T>(work: () => Promise<T>): Promise<T>
@@ -42,11 +40,13 @@ export function createAdmission(
   const line: { enter: () => void; timer: NodeJS.Timeout }[] = []
   let inside = 0
   let onTheirWay = 0
-  let meanMs = 0
+  const latestMs: number[] = []
 
   /** How many may wait now: no more than will have had their turn in time. */
-  const lineMax = () =>
-    meanMs > 0 ? Math.min(waitingMax, Math.floor((expectedWaitMaxMs / meanMs) * atOnce)) : waitingMax
+  function lineMax(): number {
+    const usualMs = latestMs.toSorted((one, other) => one - other)[latestMs.length >> 1]
+    return usualMs ? Math.min(waitingMax, Math.floor((expectedWaitMaxMs / usualMs) * atOnce)) : waitingMax
+  }
 
   function place(): Promise<void> {
     if (inside < atOnce) {
@@ -83,8 +83,8 @@ export function createAdmission(
     try {
       return await work()
     } finally {
-      const tookMs = Math.min(performance.now() - admittedAt, tookMaxMs)
-      meanMs = meanMs > 0 ? meanMs + (tookMs - meanMs) * newestShare : tookMs
+      latestMs.push(performance.now() - admittedAt)
+      if (latestMs.length > latestMax) latestMs.shift()
       leave()
     }
   }
