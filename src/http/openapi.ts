@@ -253,12 +253,8 @@ function exampleProblem(code: ErrorCode): unknown {
 }
 
 const named = z.registry<{ id: string }>()
-const ids = new Map<z.ZodType, string>()
 for (const [id, schema] of Object.entries(schemas))
-  if (schema instanceof z.ZodType && /^(?!Nothing$)[A-Z]/.test(id)) {
-    named.add(schema, { id })
-    ids.set(schema, id)
-  }
+  if (schema instanceof z.ZodType && /^(?!Nothing$)[A-Z]/.test(id)) named.add(schema, { id })
 
 function componentSchemas(): Json {
   const made = z.toJSONSchema(named, { io: 'input', uri: componentOf, unrepresentable: 'any' })
@@ -267,7 +263,7 @@ function componentSchemas(): Json {
 
 /** A schema of the list by its name, any other in full. */
 function schemaOf(schema: z.ZodType): Json {
-  const id = ids.get(schema)
+  const id = named.get(schema)?.id
   if (id !== undefined && !/(Query|Params)$/.test(id)) return { $ref: componentOf(id) }
   return plain(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })) as Json
 }

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { v4 } from 'uuid'
 import { AppError, type ErrorCode } from '../errors.ts'
 import { urlMaxChars } from './app.ts'
+import { problemType } from './exchange.ts'
 import { problemOf } from './problems.ts'
 
 const headersTimeoutMs = 15_000
@@ -98,7 +99,7 @@ function answerUnreadable(
   socket.end(
     [
       `HTTP/1.1 ${status} ${String(body['title'])}`,
-      'Content-Type: application/problem+json; charset=utf-8',
+      `Content-Type: ${problemType}`,
       `Content-Length: ${Buffer.byteLength(json)}`,
       'Cache-Control: no-store',
       'X-Content-Type-Options: nosniff',
