@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { withLock } from './lock.mjs'
 import { databaseOwner, dataDir, isOpenToAll, root, shortHash, socketDir, stateBase, type Owner } from './places.ts'
 import { launch, progress, run, runningServer, serviceOf, type Service } from './process.ts'
-import { installWithPackageManager } from './provide.ts'
+import { installWithPackageManager, libraryDirs, unpackedPackage } from './provide.ts'
 
 export interface PostgresOptions {
   /** The state folder; one PostgreSQL in each. */
@@ -14,16 +14,20 @@ export interface PostgresOptions {
   ephemeral: boolean
   /** Further settings, which win over ours: `['wal_level=replica']`. */
   settings?: string[]
+  /** Other programs than the bundled ones. */
+  binaries?: Binaries
   /** Makes what is there at the first start, in a folder that exists, instead of an empty cluster. */
   fill?: (data: string) => Promise<void>
   signal?: AbortSignal | undefined
 }
 
-interface Binaries {
+export interface Binaries {
   initdb: string
   postgres: string
   /** `18.4`, or whatever tells this build from another. */
   version: string
+  /** Where they find libraries that the system does not have. */
+  libraries?: string
 }
 
 /** Starts the PostgreSQL of a state folder, or finds it running. Superuser `postgres`, no password, one socket. */
@@ -31,11 +35,12 @@ export async function startPostgres({
   dir,
   ephemeral,
   settings: further = [],
+  binaries: chosen,
   fill,
   signal,
 }: PostgresOptions): Promise<Service> {
   const owner = databaseOwner()
-  const binaries = await findBinaries(dir, owner, signal)
+  const binaries = chosen ?? (await findBinaries(dir, owner, signal))
   const data = clusterDir(dir, binaries)
   const sockets = socketDir(dir)
   if (!runningServer(dir, 'postgres')) {
@@ -63,7 +68,7 @@ export async function startPostgres({
       command: binaries.postgres,
       args: ['-D', data, ...settings.flatMap((setting) => ['-c', setting])],
       cwd: '/',
-      env: { LC_ALL: 'C', LANG: 'C' },
+      env: envOf(binaries),
       owner,
       ephemeral,
       isReady: () => isReady(data),
@@ -72,6 +77,12 @@ export async function startPostgres({
   const mark = await whileOldBackendsLeave(start, signal)
   return serviceOf(`postgres://postgres@localhost:5432/postgres?host=${encodeURIComponent(sockets)}`, mark)
 }
+
+const envOf = ({ libraries }: Binaries) => ({
+  LC_ALL: 'C',
+  LANG: 'C',
+  ...(libraries !== undefined && { LD_LIBRARY_PATH: libraries }),
+})
 
 /** When only the postmaster was killed, its children notice within a moment; until then no other may start. */
 async function whileOldBackendsLeave(start: () => Promise<string>, signal: AbortSignal | undefined): Promise<string> {
@@ -106,15 +117,16 @@ function clusterDir(dir: string, { version }: Binaries): string {
  */
 async function createCluster(
   data: string,
-  { initdb, version }: Binaries,
+  binaries: Binaries,
   owner: Owner | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  const { initdb, version } = binaries
   const major = Number.parseInt(version, 10)
   const locale = major >= 17 ? ['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : ['--locale=C']
   const flags = ['-U', 'postgres', '-E', 'UTF8', ...locale, '--auth=trust', '--no-sync', '--no-instructions']
   const template = path.join(stateBase(), `pg${major}-${shortHash([version, owner?.uid, ...flags].join(' '))}`)
-  const options = { cwd: '/', env: { ...process.env, LC_ALL: 'C', LANG: 'C' }, signal, ...owner }
+  const options = { cwd: '/', env: { ...process.env, ...envOf(binaries) }, signal, ...owner }
   await withLock(
     `${template}.lock`,
     async () => {
@@ -210,17 +222,46 @@ async function bundledBinaries(
         const binary = path.join(native, 'bin', name)
         if ((fs.statSync(binary).mode & 0o100) === 0) fs.chmodSync(binary, 0o755)
       }
-      if (!needsCopy || fs.existsSync(copy)) return
-      progress(`PostgreSQL does not run as root and nobody else can reach this folder: it lives in ${stateBase()}`)
-      await complete(copy, undefined, async (unfinished) => {
-        await run('cp', ['-R', `${native}/.`, unfinished], { signal })
-        await run('chmod', ['-R', 'a+rX', unfinished], { signal })
-      })
+      if (needsCopy) await copyOnce(native, copy, signal)
     },
     { signal },
   )
   const bin = path.join(needsCopy ? copy : native, 'bin')
   return { initdb: path.join(bin, 'initdb'), postgres: path.join(bin, 'postgres'), version }
+}
+
+/** Makes a copy of programs that the database's user can reach. */
+async function copyOnce(folder: string, copy: string, signal: AbortSignal | undefined): Promise<void> {
+  if (fs.existsSync(copy)) return
+  progress(`PostgreSQL does not run as root and nobody else can reach this folder: it lives in ${stateBase()}`)
+  await complete(copy, undefined, async (unfinished) => {
+    await run('cp', ['-R', `${folder}/.`, unfinished], { signal })
+    await run('chmod', ['-R', 'a+rX', unfinished], { signal })
+  })
+}
+
+/**
+ * The PostgreSQL of the distribution, whose version is that of its `pg_dump`, which the bundled one lacks: the installed
+ * one, else the distribution's package, unpacked.
+ *
+ * @throws Error when there is none
+ */
+export async function distributionsPostgres(signal?: AbortSignal): Promise<Binaries> {
+  const installed = await systemBinaries(signal)
+  if (installed) return installed
+  const unpacked = await unpackedPackage('postgresql', signal)
+  if (!unpacked) throw new Error('There is no PostgreSQL here. Install your system’s postgresql server package.')
+  let folder = unpacked
+  const owner = databaseOwner()
+  if (owner !== undefined && !isOpenToAll(folder)) {
+    folder = path.join(stateBase(), 'distributions-postgres')
+    await copyOnce(unpacked, folder, signal)
+  }
+  const versions = path.join(folder, 'usr/lib/postgresql')
+  const [version] = fs.readdirSync(versions)
+  const bin = path.join(versions, version!, 'bin')
+  const libraries = libraryDirs(folder).join(':')
+  return { initdb: path.join(bin, 'initdb'), postgres: path.join(bin, 'postgres'), version: version!, libraries }
 }
 
 async function systemBinaries(signal: AbortSignal | undefined): Promise<Binaries | undefined> {

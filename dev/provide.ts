@@ -99,7 +99,13 @@ async function fetchTool(name: string, tool: Tool, signal: AbortSignal | undefin
 
 /** The folder of a Debian package of fonts; undefined where there are no such packages. */
 async function provideFonts(name: string, signal: AbortSignal | undefined): Promise<string | undefined> {
-  const folder = path.join(await packagesDir(), name, 'usr/share/fonts')
+  const unpacked = await unpackedPackage(name, signal)
+  return unpacked && path.join(unpacked, 'usr/share/fonts')
+}
+
+/** The folder with a Debian package and what it depends on; undefined where there are no such packages. */
+export async function unpackedPackage(name: string, signal: AbortSignal | undefined): Promise<string | undefined> {
+  const folder = path.join(await packagesDir(), name)
   if (!fs.existsSync(folder))
     await alone(signal, async () => fs.existsSync(folder) || unpackDebianPackage(name, [name], signal))
   return fs.existsSync(folder) ? folder : undefined
@@ -302,7 +308,7 @@ function writeFontsConf(folder: string): void {
 }
 
 /** Where a Debian package has its libraries: in the folders of the architecture and those inside, else beside them. */
-function libraryDirs(unpackedIn: string): string[] {
+export function libraryDirs(unpackedIn: string): string[] {
   const parents = ['usr/lib', 'lib'].map((dir) => path.join(unpackedIn, dir)).filter((dir) => fs.existsSync(dir))
   const architectures = parents.flatMap(foldersIn).filter((dir) => path.basename(dir).includes('-linux-'))
   const inside = architectures

@@ -10,7 +10,7 @@ import { redisSocket, startRedis } from './redis.ts'
 import { startCluster, startSentinel } from './topologies.ts'
 
 export { stateDir } from './places.ts'
-export { startPostgres } from './postgres.ts'
+export { distributionsPostgres, startPostgres } from './postgres.ts'
 export type { Service } from './process.ts'
 export { provide } from './provide.ts'
 export { startRedis, type TlsFiles } from './redis.ts'

@@ -1,11 +1,7 @@
 import { spawnSync } from 'node:child_process'
-import fs from 'node:fs'
-import os from 'node:os'
 import path from 'node:path'
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import knexModule, { type Knex } from 'knex'
-import { discard, provide, startCluster, startRedis, startSentinel, stateDir } from '../../dev/stores.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { createSessions, type Lives } from '../../src/sessions/index.ts'
 import { parsePointer } from '../../src/sessions/keys.ts'
@@ -14,37 +10,24 @@ import {
   blocksOf,
   differenceFromShown,
   documents,
-  openShell,
   readDocument,
   stepsOf,
   tableBelow,
-  type Shell,
   type Step,
 } from '../support/documentation.ts'
 import { continuityOf } from '../support/accounts.ts'
 import type { ApiClient, Tokens } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
-import { catchMailsIn } from '../support/mail-catcher.ts'
+import { aFreshMachine, type Machine } from '../support/fresh-machine.ts'
 import { aPerson, aSession } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
-import {
-  chosenTopology,
-  connectRedis,
-  contentOf,
-  databaseUrl,
-  keyPrefix,
-  keysLike,
-  operatorsRedis,
-  withDatabase,
-  type AnyRedis,
-} from '../support/stores.ts'
+import { contentOf, keyPrefix, keysLike, operatorsRedis, type AnyRedis } from '../support/stores.ts'
 
 /**
  * What the README shows is run here as it is printed. Run are the blocks marked `sh`, in one shell from the first to the
- * last, and `sql`. Blocks marked `console` (npm start, npm test, production, development) are not.
+ * last, and `sql`. Blocks marked `console` are for elsewhere: test/e2e/printed-lines.test.ts has them.
  */
 
-const root = path.resolve(import.meta.dirname, '../..')
 const readme = readDocument('README.md')
 const shells = ['bash', 'sh', 'zsh'].filter((name) => spawnSync(name, ['-c', ':']).status === 0)
 
@@ -275,97 +258,6 @@ describe('what the README says of sessions', () => {
 
 function inWords(seconds: number): string {
   return seconds >= 172_800 ? `${seconds / 86_400} d` : seconds >= 7200 ? `${seconds / 3600} h` : `${seconds / 60} min`
-}
-
-interface Machine {
-  shell: Shell
-  redis: AnyRedis
-  knex: Knex
-  stopApi(): Promise<void>
-  close(): Promise<void>
-}
-
-/**
- * A machine on which somebody has just typed `npm start`: to the shell the service is at 127.0.0.1:3000, its Redis in
- * `.data/` and its mails in `.data/mail/`, wherever they really are.
- */
-async function aFreshMachine(shellName: string, label = 'readme'): Promise<Machine> {
-  const home = fs.mkdtempSync(path.join(os.tmpdir(), 'latchkey-readme-'))
-  const state = path.join(stateDir(`test-${process.pid}`), `${label}-${shellName}`)
-  const bin = path.dirname(await provide('curl'))
-  await provide('redis-cli')
-  const store = await aRedisOfThisRunsForm(state)
-
-  const databaseName = `latchkey_${label}_${process.pid}_${shellName}`
-  const admin = knexModule({ client: 'pg', connection: databaseUrl(), pool: { min: 0, max: 1 } })
-  await admin.raw('create database ??', [databaseName])
-  const ownDatabase = withDatabase(databaseUrl(), databaseName)
-  const catcher = await catchMailsIn(home)
-  const service = await startService(
-    { ...catcher.env, DATABASE_URL: ownDatabase, REDIS_URL: store.url, KEY_PREFIX: '' },
-    { clock: { now: () => Date.now(), pass: () => undefined } }, // one that goes by itself, as a reader's does
-  )
-  await eventually(async () => expect((await service.client.get('/health/ready')).status).to.equal(200))
-
-  fs.symlinkSync(path.join(root, 'src'), path.join(home, 'src'))
-  fs.writeFileSync(path.join(home, '.data/env'), `DATABASE_URL='${ownDatabase}'\nREDIS_URL='${store.url}'\n`)
-  store.bringTo(home, bin)
-  const { port } = new URL(service.url)
-  fs.writeFileSync(path.join(home, '.curlrc'), `connect-to = "127.0.0.1:3000:127.0.0.1:${port}"\n`)
-  const env = { PATH: `${bin}:${process.env['PATH']}`, HOME: home, CURL_HOME: home, LC_ALL: 'C' }
-
-  const shell = openShell(shellName, { cwd: home, env })
-  const redis = connectRedis(store.url)
-  const knex = knexModule({ client: 'pg', connection: ownDatabase, pool: { min: 0, max: 1 } })
-  return {
-    shell,
-    redis,
-    knex,
-    stopApi: () => service.close(),
-    async close() {
-      await shell.close()
-      redis.disconnect()
-      await knex.destroy()
-      await service.close()
-      await catcher.stop()
-      await admin.raw('drop database ?? with (force)', [databaseName])
-      await admin.destroy()
-      await discard(state)
-      if (fs.readdirSync(path.dirname(state)).length === 0) fs.rmdirSync(path.dirname(state))
-      fs.rmSync(home, { recursive: true, force: true })
-    },
-  }
-}
-
-interface ShownRedis {
-  url: string
-  /** Makes `.data/bin/redis-cli -s .data/redis.sock` in a home lead to it. */
-  bringTo: (home: string, bin: string) => void
-}
-
-/** Where an operator has Sentinel or a Cluster, they give redis-cli other words; what they ask it is the same. */
-async function aRedisOfThisRunsForm(dir: string): Promise<ShownRedis> {
-  const form = chosenTopology()
-  if (form === 'single') {
-    const { url } = await startRedis({ dir, ephemeral: true })
-    return {
-      url,
-      bringTo(home, bin) {
-        fs.symlinkSync(bin, path.join(home, '.data/bin'))
-        fs.symlinkSync(url.slice('unix:'.length), path.join(home, '.data/redis.sock'))
-      },
-    }
-  }
-  const { url, nodes } = await (form === 'cluster' ? startCluster : startSentinel)({ dir, ephemeral: true })
-  const words = `${form === 'cluster' ? '-c ' : ''}-p ${nodes[0]!.port}`
-  return {
-    url,
-    bringTo(home, bin) {
-      fs.mkdirSync(path.join(home, '.data/bin'))
-      const script = `#!/bin/sh\nshift 2\nexec '${bin}/redis-cli' ${words} "$@"\n`
-      fs.writeFileSync(path.join(home, '.data/bin/redis-cli'), script, { mode: 0o755 })
-    },
-  }
 }
 
 /** Notes an ending as the service does when PostgreSQL is away, with the default lives. */

@@ -9,6 +9,7 @@ import { blocksOf, openShell, readDocument, stepsOf, tableBelow } from '../suppo
 import { eventually } from '../support/eventually.ts'
 import {
   loopback,
+  recipe,
   send,
   startApplication,
   startCaddy,
@@ -22,18 +23,6 @@ import {
 import { ownRedis, type OwnRedis } from '../support/own-stores.ts'
 import { aPerson, password, type Someone } from '../support/people.ts'
 import { startService, type TestService } from '../support/service.ts'
-
-/** The recipe of a gateway as docs/gateways.md prints it; only the addresses are ours. */
-function recipe(language: string, addresses: Record<string, string>): string {
-  const blocks = blocksOf(readDocument('docs/gateways.md')).filter((block) => block.language === language)
-  expect(blocks, `blocks of ${language}`).to.have.length(1)
-  let { text } = blocks[0]!
-  for (const [printed, ours] of Object.entries(addresses)) {
-    expect(text).to.include(printed)
-    text = text.replaceAll(printed, ours)
-  }
-  return text
-}
 
 const gateways = {
   nginx: {

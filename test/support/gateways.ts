@@ -3,9 +3,11 @@ import fs from 'node:fs'
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import path from 'node:path'
+import { expect } from 'chai'
 import { launch, serviceOf, type Service } from '../../dev/process.ts'
 import { provide } from '../../dev/provide.ts'
 import { discard, stateDir } from '../../dev/stores.ts'
+import { blocksOf, readDocument } from './documentation.ts'
 
 /**
  * Where a gateway listens and whence its clients come. Latchkey sees the gateway itself at 127.0.0.1, so that it can be
@@ -13,6 +15,18 @@ import { discard, stateDir } from '../../dev/stores.ts'
  */
 export const loopback =
   process.platform === 'linux' ? { listen: '127.0.0.1', client: '127.0.0.2' } : { listen: '[::1]', client: '::1' }
+
+/** The recipe of a gateway as docs/gateways.md prints it; only the addresses are ours. */
+export function recipe(language: string, addresses: Record<string, string>): string {
+  const blocks = blocksOf(readDocument('docs/gateways.md')).filter((block) => block.language === language)
+  expect(blocks, `blocks of ${language}`).to.have.length(1)
+  let { text } = blocks[0]!
+  for (const [printed, ours] of Object.entries(addresses)) {
+    expect(text).to.include(printed)
+    text = text.replaceAll(printed, ours)
+  }
+  return text
+}
 
 export interface Gateway {
   url: string
