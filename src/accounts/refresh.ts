@@ -68,7 +68,7 @@ export function createRefresh({
     session: Session,
     code: 'invalid-token' | 'invalid-refresh-token' = 'invalid-refresh-token',
   ): Promise<Person> {
-    const standing = await users.standing(session.userId, session.id, session.epoch)
+    const standing = await users.standing(session)
     if (standing.kind === 'good') return standing.person
     await sessions.end(session.userId, [session.id], standing.reason)
     throw code === 'invalid-token' ? new AppError(code, { reason: standing.reason }) : ended(standing.reason)

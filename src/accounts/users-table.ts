@@ -1,4 +1,5 @@
 import { validate } from 'uuid'
+import { gather } from '../platform/gather.ts'
 import { fromPostgres, pagesSince, violatedConstraint, type Knex } from '../platform/postgres.ts'
 import type { EndReason } from '../sessions/index.ts'
 import type { Person } from './person.ts'
@@ -64,7 +65,17 @@ export type Taken = 'email-taken' | 'username-taken'
 /** What PostgreSQL says about a session before it gets new tokens. */
 export type Standing = { kind: 'good'; person: Person } | { kind: 'ended'; reason: EndReason }
 
+/** A session of which it is asked whether it may have new tokens. */
+export interface AskedSession {
+  id: string
+  userId: string
+  epoch: number
+}
+
 export type UsersTable = ReturnType<typeof createUsersTable>
+
+/** Of how many sessions PostgreSQL is asked at once. */
+const standingsMax = 64
 
 /** Any fixed number: the advisory lock on which imports take turns. */
 export const importLock = 0x69_6d_70_6f
@@ -229,28 +240,31 @@ export function createUsersTable(knex: Knex) {
       .orWhereRaw('lower(name) like lower(?)', [prefix])
   }
 
-  /** Reads, in one statement, all that could forbid a session new tokens: its ending, the epoch, the person's state. */
-  async function standing(userId: string, sessionId: string, epoch: number): Promise<Standing> {
-    const row = (await fromPostgres(
-      knex<UserRow>('users')
-        .leftJoin('session_endings', (join) => join.onVal('session_endings.session_id', sessionId))
-        .where('users.id', userId)
-        .first('users.*', 'session_endings.reason as ended_reason'),
-    )) as (UserRow & { ended_reason: EndReason | null }) | undefined
-    if (!row) return { kind: 'ended', reason: 'revoked' }
-    if (row.ended_reason !== null) return { kind: 'ended', reason: row.ended_reason }
-    if (row.disabled_at !== null) return { kind: 'ended', reason: 'disabled' }
-    if (row.session_epoch !== epoch) return { kind: 'ended', reason: 'revoked' }
-    return { kind: 'good', person: toPerson(row) }
-  }
+  /**
+   * Reads, in one statement for all who ask in one turn of the event loop, all that could forbid a session new tokens: its
+   * ending, the epoch, the person's state.
+   */
+  const standing = gather<AskedSession, Standing>(standingsMax, async (batch) => {
+    const asked = batch.filter(isNamed)
+    for (const one of batch) if (!isNamed(one)) one.resolve({ kind: 'ended', reason: 'revoked' })
+    const { rows } = (await fromPostgres(
+      knex.raw(
+        `select users.*, session_endings.reason as ended_reason
+          from unnest(?::uuid[], ?::uuid[]) with ordinality as asked (session_id, user_id, place)
+            left join users on users.id = asked.user_id
+            left join session_endings on session_endings.session_id = asked.session_id
+          order by place`,
+        [asked.map(({ id }) => id), asked.map(({ userId }) => userId)],
+      ),
+    )) as { rows: (UserRow & { ended_reason: EndReason | null })[] }
+    asked.forEach(({ epoch, resolve }, i) => resolve(standingIn(rows[i]!, epoch)))
+  })
 
   /** Of several sessions those that PostgreSQL does not let go on, each with why. */
-  async function endedAmong(
-    sessions: { id: string; userId: string; epoch: number }[],
-  ): Promise<Map<string, EndReason>> {
+  async function endedAmong(sessions: AskedSession[]): Promise<Map<string, EndReason>> {
     const ended = new Map<string, EndReason>()
-    const asked = sessions.filter(({ id, userId }) => validate(id) && validate(userId))
-    for (const { id } of sessions) if (!asked.some((one) => one.id === id)) ended.set(id, 'revoked')
+    const asked = sessions.filter(isNamed)
+    for (const one of sessions) if (!isNamed(one)) ended.set(one.id, 'revoked')
     if (asked.length === 0) return ended
     const { rows } = (await fromPostgres(
       knex.raw(
@@ -405,6 +419,17 @@ export async function takenOr<T>(write: () => Promise<T>): Promise<T | Taken> {
       throw error
     }),
   )
+}
+
+/** Whether these are ids: an operator's hand may have been in Redis. */
+const isNamed = ({ id, userId }: AskedSession) => validate(id) && validate(userId)
+
+function standingIn(row: UserRow & { ended_reason: EndReason | null }, epoch: number): Standing {
+  if (row.id === null) return { kind: 'ended', reason: 'revoked' }
+  if (row.ended_reason !== null) return { kind: 'ended', reason: row.ended_reason }
+  if (row.disabled_at !== null) return { kind: 'ended', reason: 'disabled' }
+  if (row.session_epoch !== epoch) return { kind: 'ended', reason: 'revoked' }
+  return { kind: 'good', person: toPerson(row) }
 }
 
 function toPerson(row: UserRow): Person {

@@ -31,26 +31,24 @@ export function createDirect({ services, ...around }: Around & { services: Servi
   async function answer(route: Route, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const exchange = new Exchange(around)
     try {
-      const { status, headers, body } = await replyTo(route, request)
-      send(response, exchange, { status, headers, body }, jsonType)
+      const client = clientOf(request, services)
+      const asked = { body: undefined as unknown, params: undefined, query: undefined, caller: null, client }
+      let reply: ReturnType<Route['handle']>
+      if (route.auth === 'bearer') {
+        const caller = await checkBearer(request, client, services)
+        if ('refusal' in caller) throw caller.refusal
+        reply = route.handle({ ...asked, caller }, services)
+      } else {
+        if (route.auth === 'client') await checkClient(request, client, services)
+        reply = route.handle({ ...asked, body: checkBody(await readForm(request), route, services) }, services)
+      }
+      send(response, exchange, await reply, jsonType)
     } catch (error) {
       const told = route.dialect === 'oauth' && error instanceof AppError ? oauthErrorOf(error) : null
       if (told) send(response, exchange, told, jsonType)
       else send(response, exchange, exchange.refuse(error), problemType)
     }
     exchange.done({ method: request.method!, route: route.path, status: response.statusCode })
-  }
-
-  async function replyTo(route: Route, request: IncomingMessage) {
-    const client = clientOf(request, services)
-    const asked = { body: undefined as unknown, params: undefined, query: undefined, caller: null, client }
-    if (route.auth === 'bearer') {
-      const caller = await checkBearer(request, client, services)
-      if ('refusal' in caller) throw caller.refusal
-      return route.handle({ ...asked, caller }, services)
-    }
-    if (route.auth === 'client') await checkClient(request, client, services)
-    return route.handle({ ...asked, body: checkBody(await readForm(request), route, services) }, services)
   }
 }
 

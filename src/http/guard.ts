@@ -25,10 +25,12 @@ export async function checkBearer(
   client: Client,
   services: Services,
 ): Promise<Bearer | Refused> {
-  if (authorization === undefined || !/^bearer( |$)/i.test(authorization))
-    return { refusal: new AppError('authentication-required'), ended: null }
-  const token = bearer.exec(authorization)?.[1]
-  if (token === undefined) return { refusal: await unknownToken(client, services), ended: null }
+  const token = authorization && bearer.exec(authorization)?.[1]
+  if (!token) {
+    const isBearer = authorization !== undefined && /^bearer( |$)/i.test(authorization)
+    const refusal = isBearer ? await unknownToken(client, services) : new AppError('authentication-required')
+    return { refusal, ended: null }
+  }
   const checked = await services.sessions.check(token)
   if (checked.kind === 'live') {
     const { session, card } = checked

@@ -1,4 +1,4 @@
-import type { Bearer, Services } from './route.ts'
+import type { Services } from './route.ts'
 
 /** What gateways and services are told of the person behind a token. */
 export interface Identity {
@@ -9,15 +9,12 @@ export interface Identity {
 }
 
 /**
- * Says who the caller is: from the card beside the session, which the token check has read already.
- *
- * A card that was lost or damaged by hand is not guessed at: then PostgreSQL is asked, until the next refresh has put a
- * new one there.
+ * Asks PostgreSQL who somebody is: where the card beside the sessions, which the token check has read already, was lost or
+ * damaged by hand. It is not guessed at, until the next refresh has put a new one there.
  *
  * @throws AppError `invalid-token` when the account is gone, `unavailable`
  */
-export async function identityOf(caller: Pick<Bearer, 'userId' | 'card'>, { accounts }: Services): Promise<Identity> {
-  if (caller.card) return caller.card
-  const { username, email, emailVerifiedAt, role } = await accounts.me(caller)
+export async function identityOf(person: { userId: string }, { accounts }: Services): Promise<Identity> {
+  const { username, email, emailVerifiedAt, role } = await accounts.me(person)
   return { username, email, verified: emailVerifiedAt !== null, role }
 }

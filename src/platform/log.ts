@@ -148,5 +148,8 @@ export function createLog(level: LogLevel, destination?: DestinationStream): Log
     formatters: { level: (label: string) => ({ level: label }) },
   }
   const logger = destination ? pino(options, destination) : pino(options)
-  return (event, fields) => logger[logEvents[event].level]({ event, ...fields })
+  return (event, fields) => {
+    const { level: loudness } = logEvents[event]
+    if (logger.isLevelEnabled(loudness)) logger[loudness]({ event, ...fields })
+  }
 }

@@ -141,15 +141,14 @@ export function createSessions({
     const found = await lookUp(accessDigest)
     const pointer = parsePointer(found.pointer)
     if (!pointer) return { kind: 'unknown' }
-    const session = found.session === null ? null : decodeSession(pointer.userId, pointer.sessionId, found.session)
-    if (!session) return { kind: 'ended', ...pointer, reason: await reasonOf(pointer.sessionId) }
+    const stored = found.session === null ? null : decodeSession(pointer.userId, pointer.sessionId, found.session)
+    if (!stored) return { kind: 'ended', ...pointer, reason: await reasonOf(pointer.sessionId) }
     const now = clock.now()
-    const today = lives()
-    const verdict = judgeAccess(session, accessDigest, today, now)
+    const verdict = judgeAccess(stored, accessDigest, lives(), now)
     if (verdict.kind === 'dead') return { kind: 'lapsed', ...pointer, reason: verdict.reason }
-    if (now - session.lastSeenAt >= lastSeenStepMs) see({ session, json: found.session! }, now)
-    const { issuedAt, expiresAt } = verdict
-    return { kind: 'live', session: inForce(session, today), card: decodeCard(found.card), issuedAt, expiresAt }
+    if (now - stored.lastSeenAt >= lastSeenStepMs) see({ session: stored, json: found.session! }, now)
+    const { session, issuedAt, expiresAt } = verdict
+    return { kind: 'live', session, card: decodeCard(found.card), issuedAt, expiresAt }
   }
 
   /** Notes that a session was used, at most once a minute, behind the answer; loses against any other change. */

@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { Continuity } from '../platform/continuity.ts'
+import { gather, type Asked } from '../platform/gather.ts'
 import { fromRedis, isCluster, primaryOf, type Cluster, type Node, type Redis } from '../platform/redis.ts'
 import { parsePointer, type Keys, type Target } from './keys.ts'
 import type { SessionScripts } from './scripts.ts'
@@ -11,14 +12,17 @@ export interface LookedUp {
   card: string | null
 }
 
-const batchMax = 256
+/**
+ * While Redis is at one batch, the answers of the one before are sent: with all in one batch the two would wait for each
+ * other (figures: bench/README.md).
+ */
+const batchMax = 16
 
 /**
  * Makes the look-up of the token check.
  *
- * All checks that arrive in one turn of the event loop go to Redis together, and nothing waits for company: what is there
- * when the turn ends is sent. Under load that makes one write and one read of hundreds of checks; alone, a check is one
- * round trip, or two in a cluster (figures: bench/README.md).
+ * All checks that arrive in one turn of the event loop go to Redis together, {@link batchMax} in one script; alone, a check
+ * is one round trip, or two in a cluster.
  *
  * Nothing is believed of a Redis that may have forgotten endings: an answer counts if Redis is known to go on from where
  * it was, before the question and when the answer is there; otherwise Redis is asked once more.
@@ -39,42 +43,20 @@ export function createLookUp(
       if (isRepeated) throw new AppError('unavailable')
     }
   }
-  return gather(isCluster(redis) ? askEachServer(redis, continuity, keys, believed) : askOnce(redis, keys, believed))
+  const lookUpAll = isCluster(redis) ? askEachServer(redis, continuity, keys, believed) : askOnce(redis, keys, believed)
+  const lookUp = gather<Question, LookedUp>(batchMax, lookUpAll)
+  return (accessDigest) => lookUp({ accessDigest })
 }
 
 type Believed = <T>(key: string, ask: () => Promise<T>) => Promise<T>
 
+interface Question {
+  accessDigest: string
+}
+
 /** Looks up some digests, and says of each when it is found or cannot be. */
 type LookUpAll = (batch: Waiting[]) => Promise<void>
-
-interface Waiting {
-  accessDigest: string
-  resolve: (found: LookedUp) => void
-  reject: (error: unknown) => void
-}
-
-function gather(lookUpAll: LookUpAll) {
-  let waiting: Waiting[] = []
-
-  async function send(batch: Waiting[]): Promise<void> {
-    try {
-      await lookUpAll(batch)
-    } catch (error) {
-      for (const { reject } of batch) reject(error)
-    }
-  }
-
-  function sendAll(): void {
-    const all = waiting
-    waiting = []
-    for (let i = 0; i < all.length; i += batchMax) void send(all.slice(i, i + batchMax))
-  }
-
-  return (accessDigest: string) =>
-    new Promise<LookedUp>((resolve, reject) => {
-      if (waiting.push({ accessDigest, resolve, reject }) === 1) setImmediate(sendAll)
-    })
-}
+type Waiting = Asked<Question, LookedUp>
 
 /** One script for them all. */
 function askOnce(redis: SessionScripts, keys: Keys, believed: Believed): LookUpAll {

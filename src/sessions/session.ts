@@ -122,9 +122,9 @@ function endOfLife(beganAt: number, lifeMs: number, lapsedTo: number): number {
   return beganAt > lapsedTo ? beganAt + lifeMs : beganAt
 }
 
-/** With when the token was issued and when it expires. */
+/** With the session under today's lives, and when the token was issued and expires. */
 export type AccessVerdict =
-  { kind: 'live'; issuedAt: number; expiresAt: number } | { kind: 'dead'; reason: 'expired' | 'idle' }
+  { kind: 'live'; session: Session; issuedAt: number; expiresAt: number } | { kind: 'dead'; reason: 'expired' | 'idle' }
 
 /** Whether an access token that points to this session opens anything now. */
 export function judgeAccess(stored: Session, accessDigest: string, lives: Lives, now: number): AccessVerdict {
@@ -134,9 +134,9 @@ export function judgeAccess(stored: Session, accessDigest: string, lives: Lives,
   const { access, previous } = session
   const start = startOf(accessDigest)
   if (start === access.digestStart && now < access.expiresAt)
-    return { kind: 'live', issuedAt: session.refreshedAt, expiresAt: access.expiresAt }
+    return { kind: 'live', session, issuedAt: session.refreshedAt, expiresAt: access.expiresAt }
   if (start === previous?.accessDigestStart && now < previous.accessExpiresAt)
-    return { kind: 'live', issuedAt: previous.accessIssuedAt, expiresAt: previous.accessExpiresAt }
+    return { kind: 'live', session, issuedAt: previous.accessIssuedAt, expiresAt: previous.accessExpiresAt }
   return { kind: 'dead', reason: 'expired' }
 }
 

@@ -25,7 +25,7 @@ function forwardAuthAt(path: string, summary: string) {
     },
     problems: [],
     async handle({ caller }, services) {
-      const { username, email, verified, role } = await identityOf(caller, services)
+      const { username, email, verified, role } = caller.card ?? (await identityOf(caller, services))
       return reply(200, null, {
         'X-Auth-User': caller.userId,
         'X-Auth-Email': email,

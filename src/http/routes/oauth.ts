@@ -25,7 +25,7 @@ export const introspect = defineRoute({
     if (checked.kind !== 'live') return reply(200, { active: false })
     const { session, card, issuedAt, expiresAt } = checked
     const { userId, id: sessionId, createdAt } = session
-    const identity = await identityOf({ userId, card }, services).catch(nobody)
+    const identity = card ?? (await identityOf({ userId }, services).catch(nobody))
     if (!identity) return reply(200, { active: false })
     const { username, email, verified, role } = identity
     return reply(200, {

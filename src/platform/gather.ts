@@ -1,0 +1,38 @@
+/** A question of a batch, with what settles it. */
+export type Asked<Question, Answer> = Question & {
+  resolve: (answer: Answer) => void
+  reject: (error: unknown) => void
+}
+
+/**
+ * Makes one question to a store of all that come in one turn of the event loop, and nothing waits for company: what is
+ * there when the turn ends is sent. So many callers share a round trip, and one alone waits no longer than without.
+ *
+ * @param batchMax of how many questions one is made at most
+ * @param askAll settles each of a batch; where it throws, those that are left fail with it
+ */
+export function gather<Question extends object, Answer>(
+  batchMax: number,
+  askAll: (batch: Asked<Question, Answer>[]) => Promise<void>,
+): (question: Question) => Promise<Answer> {
+  let waiting: Asked<Question, Answer>[] = []
+
+  async function send(batch: Asked<Question, Answer>[]): Promise<void> {
+    try {
+      await askAll(batch)
+    } catch (error) {
+      for (const { reject } of batch) reject(error)
+    }
+  }
+
+  function sendAll(): void {
+    const all = waiting
+    waiting = []
+    for (let i = 0; i < all.length; i += batchMax) void send(all.slice(i, i + batchMax))
+  }
+
+  return (question) =>
+    new Promise((resolve, reject) => {
+      if (waiting.push({ ...question, resolve, reject }) === 1) setImmediate(sendAll)
+    })
+}
