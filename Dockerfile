@@ -6,7 +6,7 @@ FROM base AS build
 COPY package.json package-lock.json ./
 RUN npm ci --include=dev --no-audit --no-fund
 COPY tsconfig.json knexfile.ts ./
-COPY dev/bootstrap.mjs dev/build.mjs dev/lock.mjs dev/tsconfig.build.json ./dev/
+COPY dev/bootstrap.mjs dev/build.ts dev/bundle.ts dev/lock.mjs ./dev/
 COPY migrations ./migrations
 COPY src ./src
 RUN npm run build

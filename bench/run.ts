@@ -1,7 +1,6 @@
 /** `npm run bench` and `npm run bench:peers`: measures Latchkey on this machine. See bench/README.md for what is measured, and how. */
 import fs from 'node:fs'
 import os from 'node:os'
-import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { progress, run } from '../dev/process.ts'
 import { measureCapacity } from './capacity.ts'
@@ -91,7 +90,7 @@ async function bench(options: Options, signal: AbortSignal): Promise<Figures> {
   if (loadBefore > busyLoad)
     progress(`this machine is busy (load ${loadBefore.toFixed(1)}): the figures will be lower and further apart`)
   progress('building')
-  const build = await run(process.execPath, [path.join(root, 'dev/build.mjs')], { signal })
+  const build = await run(process.execPath, ['--import', 'tsx', 'dev/build.ts'], { cwd: root, signal })
   if (build.status !== 0) throw new Error(`The build failed:\n${build.output}`)
   progress('starting PostgreSQL, Redis and Latchkey')
   const stage = await openStage(signal)

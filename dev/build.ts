@@ -1,0 +1,16 @@
+/** `npm run build`: bundles what runs in production into a fresh dist/, so that nothing of an older build stays in it. */
+import fs from 'node:fs'
+import path from 'node:path'
+import { bundle } from './bundle.ts'
+
+const root = path.resolve(import.meta.dirname, '..')
+const outdir = path.join(root, 'dist')
+fs.rmSync(outdir, { recursive: true, force: true })
+await bundle({
+  // The third is for the tests, which run the service in their own process.
+  entryPoints: ['main', 'cli/main', 'serve'].map((name) => path.join(root, 'src', `${name}.ts`)),
+  outdir,
+  outbase: root,
+  splitting: true,
+})
+fs.chmodSync(path.join(outdir, 'src/cli/main.js'), 0o755) // the bin `latchkey`
