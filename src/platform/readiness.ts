@@ -27,14 +27,16 @@ export function isReady(
   return (redis === 'ok' || redis === 'evicts' || redis === 'partial') && postgres === 'ok' && migrations === 'ok'
 }
 
-const keptMs = 1000
+const readyKeptMs = 1000
+/** Shorter: whoever waits for an instance to start, or to be well again, should not wait for this. */
+const notReadyKeptMs = 100
 
 /** Never written: a SET that may only replace a value finds none. But Redis refuses it when it takes no writes. */
 const probeKey = 'ready'
 
 /**
  * Asks whether the stores are there and take writes, without which nobody can log in or out; an answer is kept for a
- * second, so that whoever asks often costs them nothing.
+ * second, one that it is not ready for a tenth of it, so that whoever asks often costs them nothing.
  */
 export function createReadiness({
   redis,
@@ -53,7 +55,7 @@ export function createReadiness({
   mail: () => Checks['mail']
   log: Log
 }): Readiness {
-  let kept: { at: number; checks: Promise<Checks> } | undefined
+  let kept: { checks: Promise<Checks>; until: number } | undefined
   let warned = false
 
   async function askRedis(): Promise<Checks['redis']> {
@@ -62,7 +64,7 @@ export function createReadiness({
       const [memories] = await fromRedis(
         Promise.all([
           Promise.all(primariesOf(redis).map((node) => node.info('memory'))),
-          redis.set(keyPrefix + probeKey, '', 'PX', keptMs, 'XX'),
+          redis.set(keyPrefix + probeKey, '', 'PX', readyKeptMs, 'XX'),
         ]),
       )
       if (!continuity.isWhole()) return 'replaying'
@@ -100,9 +102,13 @@ export function createReadiness({
   }
 
   return () => {
-    const now = performance.now()
-    if (!kept || now - kept.at >= keptMs) kept = { at: now, checks: ask() }
-    return kept.checks
+    if (kept && performance.now() < kept.until) return kept.checks
+    const asked = { checks: ask(), until: Infinity }
+    kept = asked
+    void asked.checks.then((checks) => {
+      asked.until = performance.now() + (isReady(checks) ? readyKeptMs : notReadyKeptMs)
+    })
+    return asked.checks
   }
 }
 
