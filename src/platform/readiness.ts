@@ -101,14 +101,17 @@ export function createReadiness({
     return { redis: redisSays, ...postgresSays, mail: mail() }
   }
 
+  /** While it is being asked, whoever asks gets the answer that is to come. */
+  async function keep(asked: NonNullable<typeof kept>): Promise<void> {
+    const keptMs = isReady(await asked.checks) ? readyKeptMs : notReadyKeptMs
+    asked.until = performance.now() + keptMs
+  }
+
   return () => {
     if (kept && performance.now() < kept.until) return kept.checks
-    const asked = { checks: ask(), until: Infinity }
-    kept = asked
-    void asked.checks.then((checks) => {
-      asked.until = performance.now() + (isReady(checks) ? readyKeptMs : notReadyKeptMs)
-    })
-    return asked.checks
+    kept = { checks: ask(), until: Infinity }
+    void keep(kept)
+    return kept.checks
   }
 }
 
