@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from './config.ts'
 import { createMetrics, createTally, type Figures, type Metrics } from './metrics/index.ts'
 import { createLog, type Log } from './platform/log.ts'
+import { lowerPoolPriority } from './platform/pool-priority.ts'
 import type { Checks, Readiness } from './platform/readiness.ts'
 import { serve, serveInternally } from './serve.ts'
 
@@ -44,6 +45,7 @@ export async function serveUntilSignal(config: Config): Promise<void> {
   const signal = new Promise<void>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => resolve())
   })
+  void lowerPoolPriority()
   if (config.processes === 1) return serveAlone(config, signal)
   if (cluster.isPrimary) return lead(config, signal)
   return work(config, signal)

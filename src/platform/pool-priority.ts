@@ -3,7 +3,10 @@ import os from 'node:os'
 
 /** Half of the way down: about a tenth of what a thread of the usual priority gets, where both want the same core. */
 const priority = 10
-const asksMax = 100
+/** Enough at once for every idle thread to take one. */
+const asksAtOnce = 32
+/** So often in a row nobody new may be met before all are taken to be known. */
+const vainRoundsMax = 5
 
 /**
  * Lets the threads of the pool, which hash passwords, give way to everything else that wants their core.
@@ -12,15 +15,14 @@ const asksMax = 100
  * requests, and Redis, wait in turn with it. On Linux each thread has a priority of its own (setpriority(2)), and anybody
  * may lower theirs; elsewhere, and where /proc is hidden, everything stays as it is.
  *
- * @param poolSize how many threads there are
  * @returns the ids of the threads that were lowered; without an error, since the service works as well without it
  */
-export async function lowerPoolPriority(poolSize: number): Promise<Set<number>> {
+export async function lowerPoolPriority(): Promise<Set<number>> {
   const lowered = new Set<number>()
-  // Each answer names the thread that has looked, and many at once are looked for by several.
-  for (let asks = 0; lowered.size < poolSize && asks < asksMax; asks++) {
+  for (let vainRounds = 0; vainRounds < vainRoundsMax; vainRounds++) {
+    // Each answer names the thread that has looked, and many at once are looked for by several.
     const links = await Promise.all(
-      Array.from({ length: poolSize }, () => fs.readlink('/proc/thread-self').catch(() => '')),
+      Array.from({ length: asksAtOnce }, () => fs.readlink('/proc/thread-self').catch(() => '')),
     )
     for (const id of links.map((link) => Number(/\/task\/(\d+)$/.exec(link)?.[1]))) {
       if (!id) return lowered
@@ -31,6 +33,7 @@ export async function lowerPoolPriority(poolSize: number): Promise<Set<number>> 
         return lowered // a sandbox that does not let us
       }
       lowered.add(id)
+      vainRounds = 0
     }
   }
   return lowered

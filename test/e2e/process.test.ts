@@ -1,5 +1,7 @@
 import { once } from 'node:events'
+import fs from 'node:fs'
 import net from 'node:net'
+import os from 'node:os'
 import { expect } from 'chai'
 import { createClient } from '../support/client.ts'
 import { startProcess, urlOf, type ServiceProcess } from '../support/command-line.ts'
@@ -9,8 +11,8 @@ import { aPerson } from '../support/people.ts'
 describe('the process', function () {
   this.timeout(30_000)
   const children: ServiceProcess[] = []
-  const start = (env: Record<string, string> = {}) => {
-    const running = startProcess(env)
+  const start = (env: Record<string, string> = {}, entry = 'main', args: string[] = []) => {
+    const running = startProcess(env, entry, args)
     children.push(running)
     return running
   }
@@ -34,6 +36,23 @@ describe('the process', function () {
       .map((line) => (JSON.parse(line) as { event: string }).event)
     expect(events).to.include.members(['service.started', 'account.registered', 'service.stopping', 'service.stopped'])
   })
+
+  for (const [way, entry, args] of [
+    ['itself', 'main', []],
+    ['latchkey serve', 'cli/main', ['serve']],
+  ] as [string, string, string[]][])
+    it(`lets the threads that hash give way to those that answer, started by ${way}`, async function () {
+      if (process.platform !== 'linux') this.skip() // elsewhere threads have no priority of their own
+      const running = start({}, entry, args)
+      await urlOf(running)
+
+      const threads = fs.readdirSync(`/proc/${running.process.pid}/task`).map(Number)
+      const lowered = threads.filter((id) => os.getPriority(id) > 0)
+      expect(lowered).to.have.length(4)
+      expect(lowered).to.not.include(running.process.pid)
+      running.process.kill('SIGTERM')
+      expect(await running.exitCode).to.equal(0)
+    })
 
   it('answers what is under way when SIGTERM comes, and takes no more', async () => {
     const running = start()

@@ -83,7 +83,7 @@ describe('the threads that hash passwords', () => {
     const script = `
       import os from 'node:os'
       import { lowerPoolPriority } from './src/platform/pool-priority.ts'
-      const lowered = await lowerPoolPriority(4)
+      const lowered = await lowerPoolPriority()
       console.log(JSON.stringify([[...lowered].map((id) => os.getPriority(id)), os.getPriority(process.pid)]))`
     // A process of its own: nobody may raise what was lowered.
     const { stdout } = await promisify(execFile)(process.execPath, [
