@@ -5,7 +5,7 @@ WORKDIR /app
 FROM base AS build
 COPY package.json package-lock.json ./
 RUN npm ci --include=dev --no-audit --no-fund
-COPY tsconfig.json knexfile.ts ./
+COPY tsconfig.json ./
 COPY dev/bootstrap.mjs dev/build.ts dev/bundle.ts dev/lock.mjs ./dev/
 COPY migrations ./migrations
 COPY src ./src

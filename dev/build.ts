@@ -1,4 +1,7 @@
-/** `npm run build`: bundles what runs in production into a fresh dist/, so that nothing of an older build stays in it. */
+/**
+ * `npm run build`: bundles what runs in production into a fresh dist/, so that nothing of an older build stays in it. Types
+ * are not looked at here but by `npm run typecheck`.
+ */
 import fs from 'node:fs'
 import path from 'node:path'
 import { bundle } from './bundle.ts'

@@ -235,8 +235,13 @@ async function copyOnce(folder: string, copy: string, signal: AbortSignal | unde
   if (fs.existsSync(copy)) return
   progress(`PostgreSQL does not run as root and nobody else can reach this folder: it lives in ${stateBase()}`)
   await complete(copy, undefined, async (unfinished) => {
-    await run('cp', ['-R', `${folder}/.`, unfinished], { signal })
-    await run('chmod', ['-R', 'a+rX', unfinished], { signal })
+    for (const command of [
+      ['cp', '-R', `${folder}/.`, unfinished],
+      ['chmod', '-R', 'a+rX', unfinished],
+    ] as [string, ...string[]][]) {
+      const { status, output } = await run(command[0], command.slice(1), { signal })
+      if (status !== 0) throw new Error(`copying PostgreSQL failed: ${output}`)
+    }
   })
 }
 
@@ -254,8 +259,8 @@ export async function distributionsPostgres(signal?: AbortSignal): Promise<Binar
   let folder = unpacked
   const owner = databaseOwner()
   if (owner !== undefined && !isOpenToAll(folder)) {
-    folder = path.join(stateBase(), 'distributions-postgres')
-    await copyOnce(unpacked, folder, signal)
+    folder = path.join(stateBase(), `postgres-${shortHash(unpacked)}`)
+    await withLock(path.join(dataDir, 'postgres.lock'), () => copyOnce(unpacked, folder, signal), { signal })
   }
   const versions = path.join(folder, 'usr/lib/postgresql')
   const [version] = fs.readdirSync(versions)

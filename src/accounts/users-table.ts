@@ -247,16 +247,20 @@ export function createUsersTable(knex: Knex) {
   const standing = gather<AskedSession, Standing>(standingsMax, async (batch) => {
     const asked = batch.filter(isNamed)
     for (const one of batch) if (!isNamed(one)) one.resolve({ kind: 'ended', reason: 'revoked' })
-    const { rows } = (await fromPostgres(
-      knex.raw(
-        `select users.*, session_endings.reason as ended_reason
-          from unnest(?::uuid[], ?::uuid[]) with ordinality as asked (session_id, user_id, place)
-            left join users on users.id = asked.user_id
-            left join session_endings on session_endings.session_id = asked.session_id
-          order by place`,
-        [asked.map(({ id }) => id), asked.map(({ userId }) => userId)],
-      ),
-    )) as { rows: (UserRow & { ended_reason: EndReason | null })[] }
+    if (asked.length === 0) return
+    const rows = (await fromPostgres(
+      knex
+        .select('users.*', 'session_endings.reason as ended_reason')
+        .fromRaw(
+          knex.raw('unnest(?::uuid[], ?::uuid[]) with ordinality as asked (session_id, user_id, place)', [
+            asked.map(({ id }) => id),
+            asked.map(({ userId }) => userId),
+          ]),
+        )
+        .leftJoin('users', 'users.id', 'asked.user_id')
+        .leftJoin('session_endings', 'session_endings.session_id', 'asked.session_id')
+        .orderBy('place'),
+    )) as (UserRow & { ended_reason: EndReason | null })[]
     asked.forEach(({ epoch, resolve }, i) => resolve(standingIn(rows[i]!, epoch)))
   })
 
@@ -421,8 +425,10 @@ export async function takenOr<T>(write: () => Promise<T>): Promise<T | Taken> {
   )
 }
 
-/** Whether these are ids: an operator's hand may have been in Redis. */
-const isNamed = ({ id, userId }: AskedSession) => validate(id) && validate(userId)
+const idForm = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i
+
+/** Whether these have the form of ids: an operator's hand may have been in Redis. */
+const isNamed = ({ id, userId }: AskedSession) => idForm.test(id) && idForm.test(userId)
 
 function standingIn(row: UserRow & { ended_reason: EndReason | null }, epoch: number): Standing {
   if (row.id === null) return { kind: 'ended', reason: 'revoked' }

@@ -1,12 +1,15 @@
 import fs from 'node:fs/promises'
 import os from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
 
 /** Half of the way down: about a tenth of what a thread of the usual priority gets, where both want the same core. */
 const priority = 10
-/** Enough at once for every idle thread to take one. */
+/** More than there are threads, as a rule; where there are more of them, the next rounds meet others. */
 const asksAtOnce = 32
 /** So often in a row nobody new may be met before all are taken to be known. */
-const vainRoundsMax = 5
+const vainRoundsMax = 10
+/** Between rounds: a thread that was not woken in time for one is for the next. */
+const pauseMs = 5
 
 /**
  * Lets the threads of the pool, which hash passwords, give way to everything else that wants their core.
@@ -24,6 +27,7 @@ export async function lowerPoolPriority(): Promise<Set<number>> {
     const links = await Promise.all(
       Array.from({ length: asksAtOnce }, () => fs.readlink('/proc/thread-self').catch(() => '')),
     )
+    await delay(pauseMs)
     for (const id of links.map((link) => Number(/\/task\/(\d+)$/.exec(link)?.[1]))) {
       if (!id) return lowered
       if (lowered.has(id)) continue

@@ -55,7 +55,8 @@ export function createReadiness({
   mail: () => Checks['mail']
   log: Log
 }): Readiness {
-  let kept: { checks: Promise<Checks>; until: number } | undefined
+  let kept: Promise<Checks> | undefined
+  let keptUntil = 0
   let warned = false
 
   async function askRedis(): Promise<Checks['redis']> {
@@ -98,20 +99,18 @@ export function createReadiness({
 
   async function ask(): Promise<Checks> {
     const [redisSays, postgresSays] = await Promise.all([askRedis(), askPostgres()])
-    return { redis: redisSays, ...postgresSays, mail: mail() }
-  }
-
-  /** While it is being asked, whoever asks gets the answer that is to come. */
-  async function keep(asked: NonNullable<typeof kept>): Promise<void> {
-    const keptMs = isReady(await asked.checks) ? readyKeptMs : notReadyKeptMs
-    asked.until = performance.now() + keptMs
+    const checks = { redis: redisSays, ...postgresSays, mail: mail() }
+    if (!isReady(checks)) keptUntil = Math.min(keptUntil, performance.now() + notReadyKeptMs)
+    return checks
   }
 
   return () => {
-    if (kept && performance.now() < kept.until) return kept.checks
-    kept = { checks: ask(), until: Infinity }
-    void keep(kept)
-    return kept.checks
+    const now = performance.now()
+    if (!kept || now >= keptUntil) {
+      keptUntil = now + readyKeptMs
+      kept = ask()
+    }
+    return kept
   }
 }
 

@@ -16,12 +16,14 @@ export interface LookedUp {
  * While Redis is at one batch, the answers of the one before are sent: with all in one batch the two would wait for each
  * other (figures: bench/README.md).
  */
-const batchMax = 16
+const scriptMax = 16
+/** There each server gets a share of them, and works on it while the others do. */
+const clusterMax = 256
 
 /**
  * Makes the look-up of the token check.
  *
- * All checks that arrive in one turn of the event loop go to Redis together, {@link batchMax} in one script; alone, a check
+ * All checks that arrive in one turn of the event loop go to Redis together, {@link scriptMax} in one script; alone, a check
  * is one round trip, or two in a cluster.
  *
  * Nothing is believed of a Redis that may have forgotten endings: an answer counts if Redis is known to go on from where
@@ -43,8 +45,9 @@ export function createLookUp(
       if (isRepeated) throw new AppError('unavailable')
     }
   }
-  const lookUpAll = isCluster(redis) ? askEachServer(redis, continuity, keys, believed) : askOnce(redis, keys, believed)
-  const lookUp = gather<Question, LookedUp>(batchMax, lookUpAll)
+  const lookUp = isCluster(redis)
+    ? gather<Question, LookedUp>(clusterMax, askEachServer(redis, continuity, keys, believed))
+    : gather<Question, LookedUp>(scriptMax, askOnce(redis, keys, believed))
   return (accessDigest) => lookUp({ accessDigest })
 }
 

@@ -1,3 +1,5 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -62,7 +64,7 @@ describe('what is printed for the service', function () {
   this.timeout(60_000)
   let machine: Machine
   before(async () => {
-    machine = await aFreshMachine('bash', 'printed', { TRUSTED_PROXIES: '127.0.0.1' })
+    machine = await aFreshMachine('sh', 'printed', { TRUSTED_PROXIES: '127.0.0.1' })
     await paste(machine.shell, firstBlock)
   })
   after(() => machine.close())
@@ -124,8 +126,11 @@ describe('what is printed for the service', function () {
     const before = await aPerson(machine.client)
     // In the place of a rest that is long enough: the wait for what it is there for.
     const untilRefused = `sleep() {
-      until [ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer ${before.tokens.access_token}' \\
-        http://127.0.0.1:3000/v1/me)" = 401 ]; do :; done
+      for i in $(seq 300); do
+        [ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer ${before.tokens.access_token}' \\
+          http://127.0.0.1:3000/v1/me)" = 401 ] && return
+        command sleep 0.05
+      done
     }`
 
     const said = await paste(machine.shell, [untilRefused, ...lines])
@@ -152,26 +157,25 @@ describe('what is printed to check a gateway', function () {
   const place = path.join('docs', 'gateways.md')
   let machine: Machine
   let gateway: Gateway
-  let ownPort: number
+  let application: ChildProcess
   before(async () => {
     await provide('nginx')
-    machine = await aFreshMachine('bash', 'gateways', { TRUSTED_PROXIES: '127.0.0.1' })
+    machine = await aFreshMachine('sh', 'gateways', { TRUSTED_PROXIES: '127.0.0.1' })
     await paste(machine.shell, firstBlock)
     // The service of the page, on a port that is free; it says which.
     const [line] = linesOf(place, 'node -e') as [string]
     expect(line).to.include('.listen(4000, "127.0.0.1")')
-    const listening = line.replace(
+    const script = line.replace(
       '(4000, "127.0.0.1")',
       '(0, "127.0.0.1", function () { console.log(this.address().port) })',
     )
-    ownPort = Number(
-      await paste(machine.shell, `exec 3< <(exec ${listening}); SERVICE=$!; read -r port <&3; echo $port`),
-    )
+    application = spawn('sh', ['-c', `exec ${script}`], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const [port] = (await once(application.stdout!, 'data')) as [Buffer]
     gateway = await startNginx(
       recipe('nginx', {
         'listen 8080;': 'listen LISTEN;',
         '127.0.0.1:3000': machine.address,
-        '127.0.0.1:4000': `127.0.0.1:${ownPort}`,
+        '127.0.0.1:4000': `127.0.0.1:${String(port).trim()}`,
       }),
     )
     const { host } = new URL(gateway.url)
@@ -179,7 +183,7 @@ describe('what is printed to check a gateway', function () {
     await machine.client.register({ email: 'ada@example.com', username: 'ada', password })
   })
   after(async () => {
-    await paste(machine.shell, 'kill $SERVICE')
+    application.kill()
     await gateway.stop()
     await machine.close()
   })
@@ -217,7 +221,7 @@ describe('what is printed for Redis', function () {
     const client = await provide('redis-cli')
     const script = `#!/bin/sh\nexec '${client}' -p ${redis.nodes[0]!.port} "$@"\n`
     fs.writeFileSync(path.join(folder, 'redis-cli'), script, { mode: 0o755 })
-    shell = openShell('bash', { cwd: folder, env: { ...process.env, PATH: `${folder}:${process.env['PATH']}` } })
+    shell = openShell('sh', { cwd: folder, env: { ...process.env, PATH: `${folder}:${process.env['PATH']}` } })
   })
   after(async () => {
     await shell.close()
@@ -294,7 +298,7 @@ describe('what is printed for PostgreSQL', function () {
     server = url
     superuser = knexModule({ client: 'pg', connection: url, pool: { min: 0, max: 1 } })
     folder = fs.mkdtempSync(path.join(os.tmpdir(), 'latchkey-postgres-lines-'))
-    shell = openShell('bash', {
+    shell = openShell('sh', {
       cwd: folder,
       env: {
         ...process.env,

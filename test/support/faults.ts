@@ -88,7 +88,7 @@ export async function during<T>({ begin, end }: Harm, observe: () => Promise<T>)
 export const times = <T>(count: number, make: (i: number) => Promise<T>) =>
   Promise.all(Array.from({ length: count }, (_, i) => make(i)))
 
-/** Waits until the service says so; an answer is kept for a second, so it may come that much later than the truth. */
+/** Waits until the service says so; that it is ready is kept for a second, so the contrary may come that much later. */
 export function untilReadyIs(status: 200 | 503, client: ApiClient): Promise<Answer> {
   return eventually(() => expectStatus(client.get('/health/ready'), status), recoveryMs)
 }
