@@ -14,10 +14,15 @@ const expectedWaitMaxMs = 3000
 /** How many of the last pieces say how long one takes: the one in the middle, so that a moment of standstill says nothing. */
 const latestMax = 15
 
-export interface Admit {
-  <T>(work: () => Promise<T>): Promise<T>
-  /** Does what asks for a place before long, unless there are as many on their way as will get one. */
-  before: <T>(work: () => Promise<T>) => Promise<T>
+/** Runs a piece of work when there is a place for it. */
+export type Enter = <T>(work: () => Promise<T>) => Promise<T>
+
+export interface Admit extends Enter {
+  /**
+   * Does what asks for a place before long, unless there are as many on their way as will get one. It asks by the function
+   * that it is given, which does not turn it away when the line has become slower meanwhile.
+   */
+  before: <T>(work: (enter: Enter) => Promise<T>) => Promise<T>
   /** How many pieces run and how many wait, at this moment. */
   load: () => { running: number; waiting: number }
 }
@@ -48,12 +53,12 @@ export function createAdmission(
     return usualMs ? Math.min(waitingMax, Math.floor((expectedWaitMaxMs / usualMs) * atOnce)) : waitingMax
   }
 
-  function place(): Promise<void> {
+  function place(isExpected: boolean): Promise<void> {
     if (inside < atOnce) {
       inside++
       return Promise.resolve()
     }
-    if (line.length >= lineMax()) return Promise.reject(new AppError('unavailable'))
+    if (!isExpected && line.length >= lineMax()) return Promise.reject(new AppError('unavailable'))
     return new Promise((enter, reject) => {
       const timer = setTimeout(() => {
         line.splice(line.indexOf(waiter), 1)
@@ -75,9 +80,9 @@ export function createAdmission(
     next.enter()
   }
 
-  async function admit<T>(work: () => Promise<T>): Promise<T> {
+  async function run<T>(work: () => Promise<T>, isExpected: boolean): Promise<T> {
     const askedAt = performance.now()
-    await place()
+    await place(isExpected)
     const admittedAt = performance.now()
     onAdmitted(admittedAt - askedAt)
     try {
@@ -89,11 +94,14 @@ export function createAdmission(
     }
   }
 
-  async function before<T>(work: () => Promise<T>): Promise<T> {
+  const admit: Enter = (work) => run(work, false)
+  const enter: Enter = (work) => run(work, true)
+
+  async function before<T>(work: (enter: Enter) => Promise<T>): Promise<T> {
     if (onTheirWay >= atOnce + lineMax()) throw new AppError('unavailable')
     onTheirWay++
     try {
-      return await work()
+      return await work(enter)
     } finally {
       onTheirWay--
     }
