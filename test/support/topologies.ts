@@ -55,7 +55,27 @@ export async function ownSentinel(options: Options = {}): Promise<OwnTopology> {
   const dir = newDir('sentinel')
   const { url, nodes, sentinels } = await startSentinel({ dir, ephemeral: true, ...options })
   const common = control(dir, nodes, options.operator)
-  return { ...common, url, sentinels, primaryOf: async () => (await common.primaries())[0]! }
+
+  /** Who leads a failover does not end it while the one that was promoted is down, and begins no other until then. */
+  async function untilNobodyFailsOver(): Promise<void> {
+    for (const sentinel of sentinels)
+      await eventually(async () => {
+        const said = (await common.operator(sentinel).call('SENTINEL', 'MASTER', 'latchkey')) as string[]
+        const flags = said[said.indexOf('flags') + 1]
+        if (flags !== 'master') throw new Error(`a sentinel says of the primary: ${flags}`)
+      }, 30_000)
+  }
+
+  return {
+    ...common,
+    url,
+    sentinels,
+    primaryOf: async () => (await common.primaries())[0]!,
+    async heal() {
+      await common.heal()
+      await untilNobodyFailsOver()
+    },
+  }
 }
 
 /** Three primaries with a replica each. */
