@@ -41,7 +41,7 @@ const p99RatioTarget = 1.3
 const refreshRatioTarget = 0.25
 const logoutAllTarget = 3
 const stormTargets = { p99Ratio: 3, healthMs: 50, refusedMs: 100 }
-const startTargets = { readyMs: 600, residentBytes: 120 * 2 ** 20 }
+const startTargets = { readyMs: 600, residentBytes: 120e6 }
 const scaleTargets = { growth: 1.1, growthOfOneUser: 1.05 }
 
 /** How many times as fast as these GET /forward-auth is promised to be. */
@@ -252,7 +252,7 @@ function stormTable({ idle, storm, p99Ratio, logins, ...asked }: StormFigures): 
 
 function startTable({ starts, readyMs, forwardAuthMs, cpuMs, settleSeconds, ...memory }: StartFigures): Table {
   const resident = (held: StartFigures['untouched']) =>
-    held ? `${mib(held.all)} (own ${mib(held.own)}, of files ${mib(held.ofFiles)})` : '-'
+    held ? `${mb(held.all)} (own ${mb(held.own)}, of files ${mb(held.ofFiles)})` : '-'
   const { readyMs: readyMax, residentBytes } = startTargets
   return {
     title: `Cold start, ${starts} times, and memory ${settleSeconds} s later`,
@@ -261,14 +261,14 @@ function startTable({ starts, readyMs, forwardAuthMs, cpuMs, settleSeconds, ...m
       ['until /health/ready says 200, ms', spread(readyMs, whole)],
       ['until /forward-auth says 200 too, ms', spread(forwardAuthMs, whole)],
       ['processor time until ready, ms', cpuMs ? spread(cpuMs, whole) : '-'],
-      ['resident memory, nothing asked yet, MiB', resident(memory.untouched)],
-      ['resident memory after load, MiB', resident(memory.afterLoad)],
+      ['resident memory, nothing asked yet, MB', resident(memory.untouched)],
+      ['resident memory after load, MB', resident(memory.afterLoad)],
     ],
     remark: [
       `Ready after ${whole(readyMs.median)} ms; the target is ${readyMax}: ${verdict(readyMs.median <= readyMax)}.`,
       ...(memory.untouched
         ? [
-            `Idle it holds ${mib(memory.untouched.all)} MiB; the target is ${mib(residentBytes)}: ${verdict(memory.untouched.all <= residentBytes)}.`,
+            `Idle it holds ${mb(memory.untouched.all)} MB; the target is ${mb(residentBytes)}: ${verdict(memory.untouched.all <= residentBytes)}.`,
           ]
         : []),
     ].join('\n'),
@@ -350,6 +350,7 @@ function soakTable({ minutes, warmUpSeconds, requests, samples, ...lines }: Soak
 
 const verdict = (isMet: boolean) => (isMet ? 'met' : 'missed')
 const mib = (bytes: number) => whole(bytes / 2 ** 20)
+const mb = (bytes: number) => whole(bytes / 1e6)
 const whole = (value: number) => Math.round(value).toLocaleString('en')
 const decimals = (digits: number) => (value: number) => value.toFixed(digits)
 
