@@ -169,7 +169,10 @@ describe('what the description says of every operation', function () {
   })
 
   it('is that a name or an address is one person’s', async () => {
-    const { client } = service
+    const [smtp, database] = await Promise.all([startSmtp(), ownDatabase()]) // in which no mail of others stands before
+    const sending = await startService({ ...smtp.env, DATABASE_URL: database.url })
+    await sending.migrated
+    const { client } = sending
     const [ada, bob] = [await aPerson(client, { username: `u.${randomUUID().slice(0, 8)}` }), await aPerson(client)]
     const taken = await client.call('PUT', '/v1/me', {
       token: bob.tokens.access_token,
@@ -177,17 +180,16 @@ describe('what the description says of every operation', function () {
     })
     expect(taken.status, taken.text).to.equal(409)
 
-    const smtp = await startSmtp()
-    const sending = await startService(smtp.env)
     const wanted = uniqueEmail()
     const moving = { email: wanted, current_password: password }
-    const asked = await sending.client.call('PATCH', '/v1/me', { token: bob.tokens.access_token, body: moving })
+    const asked = await client.call('PATCH', '/v1/me', { token: bob.tokens.access_token, body: moving })
     expect(asked.status, asked.text).to.equal(200)
     const token = tokenIn(await readMails(smtp).mailTo(wanted, subjects.newAddress))
-    expect((await sending.client.register({ email: wanted, password })).status).to.equal(201)
-    expect((await sending.client.post('/v1/auth/verify-email', { body: { token } })).status).to.equal(409)
+    expect((await client.register({ email: wanted, password })).status).to.equal(201)
+    expect((await client.post('/v1/auth/verify-email', { body: { token } })).status).to.equal(409)
     await sending.close()
     await smtp.stop()
+    await database.drop()
   })
 
   it('is that the last admin stays one', async () => {

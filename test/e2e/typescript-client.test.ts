@@ -235,7 +235,7 @@ describe('the client for TypeScript, when a store of Latchkey is away', function
   before(async () => {
     proxy = await startProxy(addressOf(databaseUrl()))
     service = await startService({ DATABASE_URL: urlThrough(proxy, databaseUrl()) })
-    await service.migrated
+    await eventually(async () => expect((await service.client.get('/health/ready')).status).to.equal(200))
   })
   after(async () => {
     await service.close()
