@@ -14,15 +14,10 @@ const expectedWaitMaxMs = 3000
 /** How many of the last pieces say how long one takes: the one in the middle, so that a moment of standstill says nothing. */
 const latestMax = 15
 
-/** Runs a piece of work when there is a place for it. */
-export type Enter = <T>(work: () => Promise<T>) => Promise<T>
-
-export interface Admit extends Enter {
-  /**
-   * Does what asks for a place before long, unless there are as many on their way as will get one. It asks by the function
-   * that it is given, which does not turn it away when the line has become slower meanwhile.
-   */
-  before: <T>(work: (enter: Enter) => Promise<T>) => Promise<T>
+export interface Admit {
+  <T>(work: () => Promise<T>): Promise<T>
+  /** Does what asks for a place before long, unless there are as many on their way as will get one. */
+  before: <T>(work: () => Promise<T>) => Promise<T>
   /** How many pieces run and how many wait, at this moment. */
   load: () => { running: number; waiting: number }
 }
@@ -53,12 +48,12 @@ export function createAdmission(
     return usualMs ? Math.min(waitingMax, Math.floor((expectedWaitMaxMs / usualMs) * atOnce)) : waitingMax
   }
 
-  function place(isExpected: boolean): Promise<void> {
+  function place(): Promise<void> {
     if (inside < atOnce) {
       inside++
       return Promise.resolve()
     }
-    if (!isExpected && line.length >= lineMax()) return Promise.reject(new AppError('unavailable'))
+    if (line.length >= lineMax()) return Promise.reject(new AppError('unavailable'))
     return new Promise((enter, reject) => {
       const timer = setTimeout(() => {
         line.splice(line.indexOf(waiter), 1)
@@ -80,9 +75,9 @@ export function createAdmission(
     next.enter()
   }
 
-  async function run<T>(work: () => Promise<T>, isExpected: boolean): Promise<T> {
+  async function admit<T>(work: () => Promise<T>): Promise<T> {
     const askedAt = performance.now()
-    await place(isExpected)
+    await place()
     const admittedAt = performance.now()
     onAdmitted(admittedAt - askedAt)
     try {
@@ -94,14 +89,11 @@ export function createAdmission(
     }
   }
 
-  const admit: Enter = (work) => run(work, false)
-  const enter: Enter = (work) => run(work, true)
-
-  async function before<T>(work: (enter: Enter) => Promise<T>): Promise<T> {
+  async function before<T>(work: () => Promise<T>): Promise<T> {
     if (onTheirWay >= atOnce + lineMax()) throw new AppError('unavailable')
     onTheirWay++
     try {
-      return await work(enter)
+      return await work()
     } finally {
       onTheirWay--
     }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import argon2 from 'argon2'
-import { createAdmission, type AdmissionBounds, type Enter } from './admission.ts'
+import { createAdmission, type AdmissionBounds } from './admission.ts'
 import { argon2idCost, matches } from './imported-hashes.ts'
 import { canonicalPassword } from './rules.ts'
 
@@ -11,9 +11,6 @@ export interface HashCost {
 }
 
 export type Passwords = ReturnType<typeof createPasswords>
-
-/** Tells whether a password is the one that was hashed; null for a hash that there is none of. */
-export type Verify = (passwordHash: string | null, password: string) => Promise<boolean>
 
 /**
  * Hashes passwords with argon2id and verifies them; the hash carries its parameters and salt (PHC string).
@@ -42,19 +39,17 @@ export function createPasswords(
    * A hash that was cheaper to make is made up for, until a login has replaced it. One of another kind cannot be: whether
    * it takes longer or less time than ours does depend on where it came from.
    */
-  const verifyBy =
-    (enter: Enter): Verify =>
-    async (passwordHash, password) => {
-      const missing = passwordHash === null ? 0 : missingPasses(passwordHash)
-      return enter(async () => {
-        let right = false
-        for (const form of new Set([canonicalPassword(password), password])) {
-          if (await matches(passwordHash ?? nobodys, form)) right = true
-          if (missing > 0) await matches(hashOfNothing({ memoryKib, timeCost: missing, parallelism }), form)
-        }
-        return right && passwordHash !== null
-      })
-    }
+  async function verify(passwordHash: string | null, password: string): Promise<boolean> {
+    const missing = passwordHash === null ? 0 : missingPasses(passwordHash)
+    return admit(async () => {
+      let right = false
+      for (const form of new Set([canonicalPassword(password), password])) {
+        if (await matches(passwordHash ?? nobodys, form)) right = true
+        if (missing > 0) await matches(hashOfNothing({ memoryKib, timeCost: missing, parallelism }), form)
+      }
+      return right && passwordHash !== null
+    })
+  }
 
   /** How many passes over today's memory an argon2id hash has spared, rounded; work is memory times passes. */
   function missingPasses(passwordHash: string): number {
@@ -73,15 +68,7 @@ export function createPasswords(
     return hashOfNothing({ memoryKib, timeCost, parallelism })
   }
 
-  return {
-    hash,
-    hashOfNobody,
-    verify: verifyBy(admit),
-    isOutdated,
-    /** Does what verifies a password before long, unless there are as many on their way as will be hashed in time. */
-    beforeVerifying: <T>(work: (verify: Verify) => Promise<T>) => admit.before((enter) => work(verifyBy(enter))),
-    load: admit.load,
-  }
+  return { hash, hashOfNobody, verify, isOutdated, beforeHashing: admit.before, load: admit.load }
 }
 
 /** A hash that costs as much to check as another one, and that nobody knows a password for (PHC string). */

@@ -8,7 +8,6 @@ import { owner, stranger, theService } from './actor.ts'
 import { consequences } from './consequences.ts'
 import type { Ending } from './ending.ts'
 import type { Parts } from './parts.ts'
-import type { Verify } from './passwords.ts'
 import { cardOf, type Person } from './person.ts'
 import { canonicalEmail, isUsername, mustBeFaultless } from './rules.ts'
 
@@ -124,7 +123,7 @@ export function createSignIn({
   async function logIn(asked: Login): Promise<SignedIn> {
     mustBeFaultless(faults({ deviceName: asked.deviceName }))
     await throttle.mustSpend('logins', { address: asked.client.address })
-    const { person, maySignIn } = await passwords.beforeVerifying((verify) => checkPassword(asked, verify))
+    const { person, maySignIn } = await passwords.beforeHashing(() => checkPassword(asked))
     if (!person || !maySignIn)
       throw await refusal(person, person?.disabledAt ? 'disabled' : 'wrong-password', asked.client)
     if (requireVerifiedEmail && !person.emailVerifiedAt) {
@@ -139,11 +138,11 @@ export function createSignIn({
   }
 
   /** Who it is, if there is such an account, and whether the password is right and may be used. */
-  async function checkPassword({ identifier, password }: Login, verify: Verify) {
+  async function checkPassword({ identifier, password }: Login) {
     const person = await findPerson(identifier)
     const subject: Subject = person ? { userId: person.id } : { unknownName: identifier.text }
     const maySignIn = await throttle.attempt('wrong-passwords', subject, async () => {
-      const right = await verify(person?.passwordHash ?? null, password)
+      const right = await passwords.verify(person?.passwordHash ?? null, password)
       return right && !person?.disabledAt
     })
     return { person, maySignIn }

@@ -276,32 +276,6 @@ describe('the admission of costly work', () => {
     await Promise.all([second, third])
   })
 
-  it('does not turn away whom it has let on their way when the work has become slower, as it does others', async () => {
-    mock.timers.enable({ apis: ['setTimeout'] })
-    let at = 0
-    const now = mock.method(performance, 'now', () => at)
-    try {
-      const admit = createAdmission({ atOnce: 1, waitingMax: 100 })
-      const stay = () => new Promise<void>(() => undefined)
-      let arrive!: () => void
-      const lookUp = new Promise<void>((found) => (arrive = found))
-      void admit.before(async (enter) => {
-        await lookUp
-        return enter(stay)
-      })
-      for (let i = 0; i < 3; i++) await admit(async () => void (at += 60_000))
-      void admit(stay)
-
-      expect(await admit(stay).catch((error: { code: string }) => error.code)).to.equal('unavailable')
-      arrive()
-      await new Promise((resolve) => setImmediate(resolve))
-      expect(admit.load()).to.deep.equal({ running: 1, waiting: 1 })
-    } finally {
-      now.mock.restore()
-      mock.timers.reset()
-    }
-  })
-
   it('gives the place of work that failed to the next', async () => {
     const waits: number[] = []
     const admit = createAdmission({ atOnce: 1, waitingMax: 1 }, (waitedMs) => waits.push(waitedMs))
