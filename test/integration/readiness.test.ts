@@ -32,6 +32,8 @@ describe('readiness', () => {
     expect(answers.map(({ migrations }) => migrations)).to.deep.equal(['pending', 'pending', 'pending'])
     expect(statements).to.equal(1)
 
+    await eventually(async () => expect((await readiness()).redis).to.equal('ok'))
+
     migrated = true
     const startedAt = performance.now()
     await eventually(async () => expect(isReady(await readiness())).to.equal(true))

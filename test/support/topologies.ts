@@ -56,13 +56,18 @@ export async function ownSentinel(options: Options = {}): Promise<OwnTopology> {
   const { url, nodes, sentinels } = await startSentinel({ dir, ephemeral: true, ...options })
   const common = control(dir, nodes, options.operator)
 
-  /** Who leads a failover does not end it while the one that was promoted is down, and begins no other until then. */
-  async function untilNobodyFailsOver(): Promise<void> {
+  /**
+   * Who leads a failover does not end it while the one that was promoted is down, and begins no other until then; and who
+   * was stopped meanwhile takes the primary of before for one, which may bring about another failover.
+   */
+  async function untilSentinelsAgree(): Promise<void> {
     for (const sentinel of sentinels)
       await eventually(async () => {
         const said = (await common.operator(sentinel).call('SENTINEL', 'MASTER', 'latchkey')) as string[]
-        const flags = said[said.indexOf('flags') + 1]
-        if (flags !== 'master') throw new Error(`a sentinel says of the primary: ${flags}`)
+        const [flags, port] = ['flags', 'port'].map((name) => said[said.indexOf(name) + 1])
+        const [primary] = await common.primaries()
+        if (flags !== 'master' || Number(port) !== primary!.port)
+          throw new Error(`a sentinel says of the primary: ${flags}, at port ${port}; it is at ${primary!.port}`)
       }, 30_000)
   }
 
@@ -73,7 +78,7 @@ export async function ownSentinel(options: Options = {}): Promise<OwnTopology> {
     primaryOf: async () => (await common.primaries())[0]!,
     async heal() {
       await common.heal()
-      await untilNobodyFailsOver()
+      await untilSentinelsAgree()
     },
   }
 }
