@@ -41,6 +41,26 @@ function withoutTraces(): WorkerEvents {
 }
 
 /**
+ * Lets a connection be given back twice: graphile-worker does so with the one that listens when it is told to stop before
+ * PostgreSQL has answered the LISTEN. The pool would throw, and nobody is there to catch it.
+ */
+function givenBackOnce(pool: pg.Pool): pg.Pool {
+  type GiveBack = (broken?: unknown) => void
+  type Take = (error: Error | undefined, client: pg.PoolClient | undefined, giveBack?: GiveBack) => void
+  const connect = pool.connect.bind(pool) as (take?: Take) => Promise<pg.PoolClient>
+  const once = (giveBack: GiveBack): GiveBack => {
+    let isOut = true
+    return (broken) => {
+      if (isOut) giveBack(broken)
+      isOut = false
+    }
+  }
+  const connectOnce = (take?: Take) =>
+    connect(take && ((error, client, giveBack) => take(error, client, giveBack && once(giveBack))))
+  return Object.assign(pool, { connect: connectOnce as pg.Pool['connect'] })
+}
+
+/**
  * Runs jobs from the queue in PostgreSQL, at most `concurrency` at a time, on connections of its own, until stopped.
  *
  * It never ends by itself: when PostgreSQL is away it tries again every second until it is back.
@@ -75,16 +95,18 @@ export function startJobs({
   ) as TaskList
 
   async function work(): Promise<void> {
-    const pool = new pg.Pool({
-      connectionString: url,
-      application_name: 'latchkey jobs',
-      max: concurrency + 2, // one listens, one schedules
-      connectionTimeoutMillis: timeoutMs,
-      query_timeout: timeoutMs * 2,
-      statement_timeout: timeoutMs * 2,
-      keepAlive: true,
-      maxLifetimeSeconds: connectionLifeSeconds,
-    })
+    const pool = givenBackOnce(
+      new pg.Pool({
+        connectionString: url,
+        application_name: 'latchkey jobs',
+        max: concurrency + 2, // one listens, one schedules
+        connectionTimeoutMillis: timeoutMs,
+        query_timeout: timeoutMs * 2,
+        statement_timeout: timeoutMs * 2,
+        keepAlive: true,
+        maxLifetimeSeconds: connectionLifeSeconds,
+      }),
+    )
     pool.on('error', () => undefined)
     pool.on('connect', (client) => client.on('error', () => undefined))
     try {

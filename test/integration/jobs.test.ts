@@ -3,6 +3,7 @@ import type { Knex } from 'knex'
 import { startJobs } from '../../src/platform/jobs.ts'
 import { eventually } from '../support/eventually.ts'
 import { connectPostgres } from '../support/own-stores.ts'
+import { addressOf, startProxy, urlThrough } from '../support/proxy.ts'
 import { ownDatabase } from '../support/stores.ts'
 
 describe('the jobs', function () {
@@ -75,5 +76,40 @@ describe('the jobs', function () {
     await held.rollback()
     console.trace = trace
     expect(traced).to.deep.equal([])
+  })
+
+  it('stop without harm when PostgreSQL has gone silent before it has said that it listens', async () => {
+    const proxy = await startProxy(addressOf(database.url))
+    const isSilent = new Promise<void>((resolve) => {
+      proxy.begin({
+        kind: 'replace',
+        by(sent) {
+          if (sent.includes('LISTEN "jobs:insert"')) {
+            proxy.begin({ kind: 'lose-replies' })
+            resolve()
+          }
+          return sent
+        },
+      })
+    })
+    const failures: unknown[] = []
+    const note = (failure: unknown) => failures.push(failure)
+    process.prependListener('unhandledRejection', note)
+    const jobs = startJobs({
+      url: urlThrough(proxy, database.url),
+      timeoutMs: 300,
+      concurrency: 1,
+      tasks: { idle: async () => undefined },
+      schedule: [],
+      log: () => undefined,
+    })
+    await isSilent
+
+    await jobs.stop()
+
+    await eventually(() => expect(proxy.connections()).to.equal(0), 10_000)
+    process.off('unhandledRejection', note)
+    await proxy.close()
+    expect(failures).to.deep.equal([])
   })
 })
