@@ -1,4 +1,6 @@
 /** How the service is put together from its sources and packages, for the build and for the tests of many processes. */
+import fs from 'node:fs'
+import path from 'node:path'
 import { build, type BuildOptions } from 'esbuild'
 
 /** Parts in machine code, and drivers of databases that Knex would load if there were any. */
@@ -32,8 +34,9 @@ const __dirname = import.meta.dirname
 export async function bundle(
   options: Pick<BuildOptions, 'entryPoints' | 'outfile' | 'outdir' | 'outbase' | 'splitting'>,
 ) {
-  await build({
+  const { outputFiles } = await build({
     ...options,
+    write: false,
     bundle: true,
     platform: 'node',
     format: 'esm',
@@ -43,4 +46,16 @@ export async function bundle(
     chunkNames: 'chunks/[name]-[hash]',
     logLevel: 'error',
   })
+  for (const { path: file, text } of outputFiles) {
+    fs.mkdirSync(path.dirname(file), { recursive: true })
+    fs.writeFileSync(file, inAscii(text))
+  }
+}
+
+/**
+ * Writes what is left of other characters, in comments and regular expressions, as escapes: one of them makes V8 keep the
+ * whole file in two bytes a character, 6 MB more for as long as the process lives.
+ */
+function inAscii(text: string): string {
+  return text.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

@@ -1,4 +1,4 @@
-import { dictionary } from '@zxcvbn-ts/language-common'
+import { createRequire } from 'node:module'
 import { AppError, type Fault } from '../errors.ts'
 import { canonicalLabel, codePoints, labelMaxCodePoints } from '../platform/label.ts'
 
@@ -39,8 +39,17 @@ export function canonicalPassword(text: string): string {
   return text.normalize('NFC')
 }
 
-/** Passwords that many people have, most of them from breaches. */
-const commonPasswords = new Set(dictionary['passwords-common'])
+const load = createRequire(import.meta.url)
+let commonPasswords: ReadonlySet<string> | undefined
+
+/** Passwords that many people have, most of them from breaches: 13 MB once unpacked, and so left packed until one is chosen. */
+function isCommon(text: string): boolean {
+  if (!commonPasswords) {
+    const { dictionary } = load('@zxcvbn-ts/language-common') as typeof import('@zxcvbn-ts/language-common')
+    commonPasswords = new Set(dictionary['passwords-common'])
+  }
+  return commonPasswords.has(text)
+}
 const productName = 'latchkey'
 /** With less than this beside a name that everybody can guess, there is nothing left to guess. */
 const ownCharactersMin = 5
@@ -49,7 +58,7 @@ const wordMin = 4
 /** Why a password is easily guessed although it is long enough (SP 800-63B-4 §3.1.1.2), or null. */
 function weaknessOf(password: string, { email, username: name }: Written): string | null {
   const text = canonicalPassword(password).toLowerCase()
-  if (commonPasswords.has(text)) return 'must not be one that many people use'
+  if (isCommon(text)) return 'must not be one that many people use'
   if (/^(.)\1*$/su.test(text)) return 'must not be one character repeated'
   const letters = lettersOf(text)
   const words = [email, email?.split('@')[0], name, productName].map((word) => lettersOf(word ?? ''))
