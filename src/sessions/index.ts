@@ -2,7 +2,7 @@ import { validate } from 'uuid'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Continuity } from '../platform/continuity.ts'
-import { fromRedis, knownPrimariesOf, type Node, type Redis } from '../platform/redis.ts'
+import { fromRedis, isCluster, knownPrimariesOf, type Node, type Redis } from '../platform/redis.ts'
 import { seal, unseal } from '../platform/secret.ts'
 import { createKeys, mintSessionId, parsePointer, pointerTo, type Target } from './keys.ts'
 import { createLookUp } from './look-up.ts'
@@ -80,6 +80,12 @@ interface Removed extends Ended {
   session: Session | null
 }
 
+interface Pointer {
+  key: string
+  target: string
+  lifeMs: number
+}
+
 const lastSeenStepMs = 60_000
 const revocationsMax = 100_000
 /** As long as the longest life that an access token can be given: nobody may hold an older answer about one. */
@@ -133,12 +139,12 @@ export function createSessions({
   }
 
   /**
-   * Checks an access token: one round trip, shared with all checks of the same turn, and no write on the path.
+   * Checks an access token: one round trip, shared with all that are looked up in the same turn, and no write on the path.
    */
   async function check(accessToken: string): Promise<AccessCheck> {
     const accessDigest = digestOfToken(accessToken)
     if (!accessDigest) return { kind: 'unknown' }
-    const found = await lookUp(accessDigest)
+    const found = await lookUp(keys.access(accessDigest))
     const pointer = parsePointer(found.pointer)
     if (!pointer) return { kind: 'unknown' }
     const stored = found.session === null ? null : decodeSession(pointer.userId, pointer.sessionId, found.session)
@@ -162,19 +168,64 @@ export function createSessions({
 
   async function swap(held: Held, next: Session, card?: Card): Promise<'won' | Held | null> {
     const { userId, id } = next
-    const [won, current] = await fromRedis(
+    const answer = await fromRedis(
       redis.latchkeySwap(keys.sessions(userId), id, held.json, encodeSession(next), card ? encodeCard(card) : ''),
     )
+    return outcomeOf(next, answer)
+  }
+
+  function outcomeOf({ userId, id }: Session, [won, current]: [number, (string | null)?]): 'won' | Held | null {
     if (won === 1) return 'won'
     const session = current == null ? null : decodeSession(userId, id, current)
     return session && { session, json: current! }
   }
 
   /**
+   * Puts a session with a new pair in the place of the one that was read, if that one still stands.
+   *
+   * In a cluster, where its pointers lie elsewhere, those are written first: a session in the set whose token leads
+   * nowhere would be worse than a pointer that leads nowhere. If the answer is lost the outcome is unknown, and the
+   * pointers stay, since a retry may need them.
+   */
+  async function rotate(
+    held: Held,
+    next: Session,
+    { pair, card, now }: { pair: TokenPair; card: Card; now: number },
+  ): Promise<'won' | Held | null> {
+    const spent = keys.refresh(held.session.refreshDigest)
+    const { reuseWindowMs } = lives()
+    const pointers = pointersOf(next, pair, now)
+    if (!isCluster(redis)) {
+      const [access, refreshed] = pointers
+      const answer = await fromRedis(
+        redis.latchkeyRotate(
+          keys.sessions(next.userId),
+          access.key,
+          refreshed.key,
+          spent,
+          next.id,
+          held.json,
+          encodeSession(next),
+          encodeCard(card),
+          access.target,
+          access.lifeMs,
+          refreshed.lifeMs,
+          reuseWindowMs,
+        ),
+      )
+      return outcomeOf(next, answer)
+    }
+    await writePointers(pointers)
+    const outcome = await swap(held, next, card)
+    if (outcome === 'won') afterwards(redis.pexpire(spent, reuseWindowMs))
+    else await fromRedis(Promise.all(pointers.map(({ key }) => redis.del(key))))
+    return outcome
+  }
+
+  /**
    * Opens a session and mints its first pair.
    *
-   * The pointers are written first: a session in the set whose token leads nowhere would be worse than a pointer that
-   * leads nowhere.
+   * The pointers are written first, as in {@link rotate}.
    */
   async function open(person: {
     userId: string
@@ -198,7 +249,7 @@ export function createSessions({
       previous: null,
       ...freshPair(pair, now, expiresAt),
     }
-    await writePointers(session, pair, now)
+    await writePointers(pointersOf(session, pair, now))
     const removed = await fromRedis(
       redis.latchkeyOpen(
         keys.sessions(session.userId),
@@ -228,21 +279,21 @@ export function createSessions({
   async function present(refreshToken: string): Promise<RefreshPresented> {
     const refreshDigest = digestOfToken(refreshToken)
     if (!refreshDigest) return { kind: 'unknown' }
-    const pointer = parsePointer(await fromRedis(redis.get(keys.refresh(refreshDigest))))
+    const found = await lookUp(keys.refresh(refreshDigest))
+    const pointer = parsePointer(found.pointer)
     if (!pointer) return { kind: 'unknown' }
-    const held = await hold(pointer.userId, pointer.sessionId)
-    if (!held) return { kind: 'ended', ...pointer, reason: await reasonOf(pointer.sessionId) }
-    const verdict = judgeRefresh(held.session, refreshDigest, lives(), clock.now())
+    const session = found.session === null ? null : decodeSession(pointer.userId, pointer.sessionId, found.session)
+    if (!session) return { kind: 'ended', ...pointer, reason: await reasonOf(pointer.sessionId) }
+    const verdict = judgeRefresh(session, refreshDigest, lives(), clock.now())
     if (verdict.kind === 'dead') return { kind: 'ended', ...pointer, reason: verdict.reason }
-    if (verdict.kind === 'reused') return { kind: 'reused', session: held.session }
-    return { kind: 'usable', held }
+    if (verdict.kind === 'reused') return { kind: 'reused', session }
+    return { kind: 'usable', held: { session, json: found.session! } }
   }
 
   /**
    * Rotates the pair of a session, or hands out the same pair again to a retry.
    *
-   * Of all that present one token at one instant, one wins the swap; the others find the state it left and are judged
-   * by that. When the swap's answer is lost its outcome is unknown, so the new pointers stay: the retry may need them.
+   * Of all that present one token at one instant, one wins; the others find the state it left and are judged by that.
    */
   async function refresh(
     held: Held,
@@ -252,21 +303,19 @@ export function createSessions({
     const presented = digestOfToken(refreshToken)
     const { userId, id: sessionId } = held.session
     const pair = mintPair()
-    let pointersWritten = false
     let standing: Held | null = held
     while (standing) {
       const now = clock.now()
       const { session } = standing
       const verdict = judgeRefresh(session, presented ?? '', lives(), now)
       if (verdict.kind !== 'live') {
-        if (pointersWritten) await dropPointers(pair)
         if (verdict.kind === 'dead') return { kind: 'ended', userId, sessionId, reason: verdict.reason }
         const sealed = verdict.kind === 'replay' ? unseal(verdict.sealed, refreshToken, replayContext(sessionId)) : null
         return sealed
           ? { kind: 'replayed', session: inForce(session, lives()), pair: unpackPair(sealed) }
           : { kind: 'reused', session: standing.session }
       }
-      const { graceMs, reuseWindowMs } = lives()
+      const { graceMs } = lives()
       const next: Session = {
         ...session,
         client,
@@ -281,16 +330,10 @@ export function createSessions({
         },
       }
       if (graceMs === 0) next.previous = null
-      if (!pointersWritten) await writePointers(next, pair, now)
-      pointersWritten = true
-      const outcome: 'won' | Held | null = await swap(standing, next, card)
-      if (outcome === 'won') {
-        afterwards(redis.pexpire(keys.refresh(session.refreshDigest), reuseWindowMs))
-        return { kind: 'rotated', session: inForce(next, lives()), pair }
-      }
+      const outcome: 'won' | Held | null = await rotate(standing, next, { pair, card, now })
+      if (outcome === 'won') return { kind: 'rotated', session: inForce(next, lives()), pair }
       standing = outcome
     }
-    await dropPointers(pair)
     return { kind: 'ended', userId, sessionId, reason: await reasonOf(sessionId) }
   }
 
@@ -301,28 +344,20 @@ export function createSessions({
     { card, client, epoch }: { card: Card; client: Client; epoch?: number },
   ): Promise<{ session: Session; pair: TokenPair } | null> {
     const pair = mintPair()
-    let written = false
     for (let held = await hold(userId, sessionId); held;) {
       const now = clock.now()
       if (lapseOf(held.session, lives(), now)) break
-      const { expiresAt, refreshDigest } = held.session
       const next: Session = {
         ...held.session,
         epoch: epoch ?? held.session.epoch,
         client,
-        ...freshPair(pair, now, expiresAt),
+        ...freshPair(pair, now, held.session.expiresAt),
         previous: null,
       }
-      if (!written) await writePointers(next, pair, now)
-      written = true
-      const outcome: 'won' | Held | null = await swap(held, next, card)
-      if (outcome === 'won') {
-        afterwards(redis.pexpire(keys.refresh(refreshDigest), lives().reuseWindowMs))
-        return { session: inForce(next, lives()), pair }
-      }
+      const outcome: 'won' | Held | null = await rotate(held, next, { pair, card, now })
+      if (outcome === 'won') return { session: inForce(next, lives()), pair }
       held = outcome
     }
-    if (written) await dropPointers(pair)
     return null
   }
 
@@ -497,25 +532,18 @@ export function createSessions({
   }
 
   /** Pointers outlive their tokens, so that a late bearer is told `expired` and not `unknown`. */
-  async function writePointers(session: Session, pair: TokenPair, now: number): Promise<void> {
+  function pointersOf(session: Session, pair: TokenPair, now: number): [Pointer, Pointer] {
     const { accessMs, reuseWindowMs } = lives()
     const target = pointerTo({ userId: session.userId, sessionId: session.id })
     const [accessDigest, refreshDigest] = [digestOfToken(pair.accessToken)!, digestOfToken(pair.refreshToken)!]
-    await fromRedis(
-      Promise.all([
-        redis.set(keys.access(accessDigest), target, 'PX', session.access.expiresAt - now + accessMs),
-        redis.set(keys.refresh(refreshDigest), target, 'PX', session.idleExpiresAt - now + reuseWindowMs),
-      ]),
-    )
+    return [
+      { key: keys.access(accessDigest), target, lifeMs: session.access.expiresAt - now + accessMs },
+      { key: keys.refresh(refreshDigest), target, lifeMs: session.idleExpiresAt - now + reuseWindowMs },
+    ]
   }
 
-  async function dropPointers(pair: TokenPair): Promise<void> {
-    await fromRedis(
-      Promise.all([
-        redis.del(keys.access(digestOfToken(pair.accessToken)!)),
-        redis.del(keys.refresh(digestOfToken(pair.refreshToken)!)),
-      ]),
-    )
+  async function writePointers(pointers: Pointer[]): Promise<void> {
+    await fromRedis(Promise.all(pointers.map(({ key, target, lifeMs }) => redis.set(key, target, 'PX', lifeMs))))
   }
 
   /**

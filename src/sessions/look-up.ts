@@ -5,7 +5,7 @@ import { fromRedis, isCluster, primaryOf, type Cluster, type Node, type Redis } 
 import { parsePointer, type Keys, type Target } from './keys.ts'
 import type { SessionScripts } from './scripts.ts'
 
-/** What Redis holds for an access token; nulls where it holds nothing. */
+/** What Redis holds for a token; nulls where it holds nothing. */
 export interface LookedUp {
   pointer: string | null
   session: string | null
@@ -21,21 +21,21 @@ const scriptMax = 16
 const clusterMax = 256
 
 /**
- * Makes the look-up of the token check.
+ * Makes the look-up of tokens of either kind.
  *
- * All checks that arrive in one turn of the event loop go to Redis together, {@link scriptMax} in one script; alone, a check
- * is one round trip, or two in a cluster.
+ * All that are asked for in one turn of the event loop go to Redis together, {@link scriptMax} in one script; alone, one
+ * takes one round trip, or two in a cluster.
  *
  * Nothing is believed of a Redis that may have forgotten endings: an answer counts if Redis is known to go on from where
  * it was, before the question and when the answer is there; otherwise Redis is asked once more.
  *
- * @returns what looks up one digest; it throws AppError `unavailable`
+ * @returns what looks up one token by the key of its pointer; it throws AppError `unavailable`
  */
 export function createLookUp(
   redis: Redis & SessionScripts,
   continuity: Pick<Continuity, 'sourceOf' | 'established' | 'believes'>,
   keys: Keys,
-): (accessDigest: string) => Promise<LookedUp> {
+): (pointerKey: string) => Promise<LookedUp> {
   async function believed<T>(key: string, ask: () => Promise<T>): Promise<T> {
     for (let isRepeated = false; ; isRepeated = true) {
       await continuity.established(key)
@@ -48,13 +48,13 @@ export function createLookUp(
   const lookUp = isCluster(redis)
     ? gather<Question, LookedUp>(clusterMax, askEachServer(redis, continuity, keys, believed))
     : gather<Question, LookedUp>(scriptMax, askOnce(redis, keys, believed))
-  return (accessDigest) => lookUp({ accessDigest })
+  return (pointerKey) => lookUp({ pointerKey })
 }
 
 type Believed = <T>(key: string, ask: () => Promise<T>) => Promise<T>
 
 interface Question {
-  accessDigest: string
+  pointerKey: string
 }
 
 /** Looks up some digests, and says of each when it is found or cannot be. */
@@ -64,7 +64,7 @@ type Waiting = Asked<Question, LookedUp>
 /** One script for them all. */
 function askOnce(redis: SessionScripts, keys: Keys, believed: Believed): LookUpAll {
   return async (batch) => {
-    const pointers = batch.map(({ accessDigest }) => keys.access(accessDigest))
+    const pointers = batch.map(({ pointerKey }) => pointerKey)
     const found = await believed(pointers[0]!, () =>
       fromRedis(redis.latchkeyLookUp(batch.length, ...pointers, keys.sessionsStart)),
     )
@@ -96,7 +96,7 @@ function askEachServer(
   async function askForPointers(batch: Waiting[], node: Node): Promise<void> {
     const answers = await readAll<string>(
       node,
-      batch.map(({ accessDigest }) => ['get', keys.access(accessDigest)]),
+      batch.map(({ pointerKey }) => ['get', pointerKey]),
     )
     const led: Led[] = []
     const alone: Waiting[] = []
@@ -134,9 +134,9 @@ function askEachServer(
   }
 
   /** Asks for one token by itself: the client of the cluster follows what has moved, and learns where things are. */
-  async function askAlone({ accessDigest, resolve, reject }: Waiting): Promise<void> {
+  async function askAlone({ pointerKey, resolve, reject }: Waiting): Promise<void> {
     try {
-      const pointer = (await fromRedis(unlessOfAnotherType(redis.get(keys.access(accessDigest))))) ?? null
+      const pointer = (await fromRedis(unlessOfAnotherType(redis.get(pointerKey)))) ?? null
       const target = parsePointer(pointer)
       if (!target) return resolve({ pointer, session: null, card: null })
       const key = keys.sessions(target.userId)
@@ -172,7 +172,7 @@ function askEachServer(
     )
   }
 
-  return (batch) => eachServer(batch, ({ accessDigest }) => keys.access(accessDigest), askForPointers)
+  return (batch) => eachServer(batch, ({ pointerKey }) => pointerKey, askForPointers)
 }
 
 /** `elsewhere`: with another server by now, or soon. A key that somebody made of another type holds nothing. */

@@ -2,7 +2,8 @@ import type { Redis } from '../platform/redis.ts'
 
 /**
  * The Lua of the sessions: one script for each kind of change, each on the one key of one user, so that it is atomic
- * and runs on Redis Cluster. Only the look-up reaches over several keys: it is used where there is a single primary.
+ * and runs on Redis Cluster. Only the look-up and the rotation reach over several keys: they are used where there is a
+ * single primary.
  *
  * Decisions are taken in TypeScript, on what was read; a change then names what it was decided on and loses if that is
  * no longer so. Time is an argument (milliseconds), and lives are durations.
@@ -20,10 +21,10 @@ end
 `
 
 /**
- * Looks up many access tokens at once: pointer, session and card of each.
+ * Looks up many tokens at once: pointer, session and card of each.
  *
- * One script for all the checks of one turn of the event loop costs Redis and us one round trip for the lot.
- * KEYS  at:<digest> …
+ * One script for all that are asked for in one turn of the event loop costs Redis and us one round trip for the lot.
+ * KEYS  at:<digest> or rt:<digest> …
  * ARGV  1 the start of a user's key, `…sessions:{`
  * Reply three values a token: pointer | nil, session JSON | nil, card JSON | nil
  * A key that somebody made of another type holds nothing for its own token, and disturbs no other of the batch.
@@ -114,6 +115,27 @@ local held = redis.call('HGET', KEYS[1], ARGV[1])
 if held ~= ARGV[2] then return { 0, held } end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 if ARGV[4] ~= '' then put_card(KEYS[1], ARGV[4]) end
+return { 1 }
+`
+
+/**
+ * Puts a session with a new pair in the place of the one it was made from, if that one still stands, with the pointers of
+ * the pair and the rest of its life for the spent one.
+ *
+ * In one step there is no session whose tokens lead nowhere, and no pointer of a pair that nobody gets.
+ * KEYS  1 sessions:{<user>}   2 at:<digest>   3 rt:<digest>   4 rt:<digest> that is spent
+ * ARGV  1 session id   2 JSON that was read   3 JSON to write   4 card JSON   5 what the pointers say
+ *       6 and 7 their lives (ms)   8 life of the spent one (ms)
+ * Reply {1} | {0, JSON that stands now | nil}
+ */
+const rotate = `${putCard}
+local held = redis.call('HGET', KEYS[1], ARGV[1])
+if held ~= ARGV[2] then return { 0, held } end
+redis.call('SET', KEYS[2], ARGV[5], 'PX', ARGV[6])
+redis.call('SET', KEYS[3], ARGV[5], 'PX', ARGV[7])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+put_card(KEYS[1], ARGV[4])
+redis.call('PEXPIRE', KEYS[4], ARGV[8])
 return { 1 }
 `
 
@@ -209,6 +231,7 @@ export interface SessionScripts {
   latchkeyLookUp(numberOfKeys: number, ...keysThenStart: string[]): Promise<(string | null)[]>
   latchkeyOpen(key: string, ...values: (string | number)[]): Promise<string[]>
   latchkeySwap(key: string, ...values: (string | number)[]): Promise<[number, (string | null)?]>
+  latchkeyRotate(...keysThenValues: (string | number)[]): Promise<[number, (string | null)?]>
   latchkeyRemove(key: string, ...sessionIds: string[]): Promise<string[]>
   latchkeyCard(key: string, card: string): Promise<number>
   latchkeyTell(key: string, ...values: (string | number)[]): Promise<number>
@@ -222,6 +245,7 @@ export function withScripts(redis: Redis): Redis & SessionScripts {
   redis.defineCommand('latchkeyLookUp', { lua: lookUp })
   redis.defineCommand('latchkeyOpen', { lua: open, numberOfKeys: 1 })
   redis.defineCommand('latchkeySwap', { lua: swap, numberOfKeys: 1 })
+  redis.defineCommand('latchkeyRotate', { lua: rotate, numberOfKeys: 4 })
   redis.defineCommand('latchkeyRemove', { lua: remove, numberOfKeys: 1 })
   redis.defineCommand('latchkeyCard', { lua: card, numberOfKeys: 1 })
   redis.defineCommand('latchkeyTell', { lua: tell, numberOfKeys: 1 })
