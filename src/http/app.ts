@@ -4,15 +4,14 @@ import Koa, { type Context, type Next } from 'koa'
 import { AppError } from '../errors.ts'
 import type { Metrics } from '../metrics/index.ts'
 import type { Readiness } from '../platform/readiness.ts'
-import type { Client } from '../sessions/index.ts'
 import { adminOf, underAudit } from './admin.ts'
 import { readForm, readJson } from './body.ts'
 import { createDirect } from './direct.ts'
 import { Exchange, jsonType, problemType, type Around } from './exchange.ts'
-import { checkBearer, checkBody, checkClient, clientOf, readParams, readQuery } from './guard.ts'
+import { callerOf, checkBody, clientOf, readParams, readQuery } from './guard.ts'
 import { addPages } from './pages/index.ts'
 import { oauthErrorOf } from './problems.ts'
-import { demandsBearer, takesBody, type Bearer, type Refused, type Route, type Services } from './route.ts'
+import { takesBody, type Bearer, type Route, type Services } from './route.ts'
 import { routes } from './routes/index.ts'
 import * as service from './routes/service.ts'
 
@@ -90,7 +89,7 @@ async function answerAll(ctx: Context, next: Next, around: Around): Promise<void
 async function run(route: Route, ctx: Context, services: Services): Promise<void> {
   const { mustBeAdmin } = services.accounts.administration
   const client = clientOf(ctx.req, services)
-  const caller = await callerOf(route, ctx, client, services)
+  const caller = await callerOf(route, ctx.req, client, services)
   const answer = async () => {
     const params = route.params ? readParams(route.params, ctx['params']) : undefined
     const query = route.query ? readQuery(route.query, ctx.querystring) : undefined
@@ -119,23 +118,6 @@ async function runInOauth(route: Route, ctx: Context, services: Services): Promi
 
 const readBody = ({ dialect }: Route, ctx: Context): Promise<unknown> =>
   dialect === 'oauth' ? readForm(ctx.req) : readJson(ctx)
-
-/** Who asks, as far as the route wants to know. @throws AppError when it must know and they do not say */
-async function callerOf(
-  route: Route,
-  ctx: Context,
-  client: Client,
-  services: Services,
-): Promise<Bearer | Refused | null> {
-  if (route.auth === 'none') return null
-  if (route.auth === 'client') {
-    await checkClient(ctx.req, client, services)
-    return null
-  }
-  const caller = await checkBearer(ctx.req, client, services)
-  if (demandsBearer(route) && 'refusal' in caller) throw caller.refusal
-  return caller
-}
 
 function sendReply(
   ctx: Context,

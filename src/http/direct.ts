@@ -1,20 +1,20 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import { AppError } from '../errors.ts'
-import { readForm } from './body.ts'
+import { readForm, readJsonDirectly } from './body.ts'
 import { Exchange, jsonType, problemType, type Around } from './exchange.ts'
-import { checkBearer, checkBody, checkClient, clientOf } from './guard.ts'
+import { callerOf, checkBody, clientOf } from './guard.ts'
 import { oauthErrorOf, type Problem } from './problems.ts'
-import type { Route, Services } from './route.ts'
+import { takesBody, type Route, type Services } from './route.ts'
 import { routes } from './routes/index.ts'
 
 /**
- * Answers the requests that come most often without Koa: token checks for gateways and services, and whatever else asks
- * with GET for something of the bearer, or with a form about a token.
+ * Answers without Koa whatever a route takes that has no parameters in its path or after a `?`: token checks, logins,
+ * refreshes.
  *
- * Koa's context, its middleware and its router take longer than a whole token check with its round trip to Redis
- * (figures: bench/README.md, "Where the time goes"). The routes are the same ones, declared and handled once, and their
- * answers are the same to the byte; a request that is in any way out of the ordinary (a query, another method, no Host)
- * is left to Koa.
+ * Koa's context, its middleware and its router take longer than a whole token check with its round trip to Redis, and with
+ * its parser of bodies longer than a refresh does otherwise (figures: bench/README.md, "Where the time goes"). The routes
+ * are the same ones, declared and handled once, and their answers are the same to the byte; a request that is in any way
+ * out of the ordinary (a query, another method, no Host) is left to Koa.
  *
  * @returns what takes a request and answers it, or says `false` and has not touched it
  */
@@ -32,17 +32,10 @@ export function createDirect({ services, ...around }: Around & { services: Servi
     const exchange = new Exchange(around)
     try {
       const client = clientOf(request, services)
-      const asked = { body: undefined as unknown, params: undefined, query: undefined, caller: null, client }
-      let reply: ReturnType<Route['handle']>
-      if (route.auth === 'bearer') {
-        const caller = await checkBearer(request, client, services)
-        if ('refusal' in caller) throw caller.refusal
-        reply = route.handle({ ...asked, caller }, services)
-      } else {
-        if (route.auth === 'client') await checkClient(request, client, services)
-        reply = route.handle({ ...asked, body: checkBody(await readForm(request), route, services) }, services)
-      }
-      send(response, exchange, await reply, jsonType)
+      const caller = await callerOf(route, request, client, services)
+      const body = takesBody(route) ? checkBody(await readBody(route, request), route, services) : undefined
+      const reply = await route.handle({ body, params: undefined, query: undefined, caller, client }, services)
+      send(response, exchange, reply, jsonType)
     } catch (error) {
       const told = route.dialect === 'oauth' && error instanceof AppError ? oauthErrorOf(error) : null
       if (told) send(response, exchange, told, jsonType)
@@ -52,11 +45,13 @@ export function createDirect({ services, ...around }: Around & { services: Servi
   }
 }
 
-/** Whether all that a route needs to know is in the Authorization header and, where it is about a token, in a form. */
-function isDirect({ method, path, auth, params, query, dialect }: Route): boolean {
-  if (params || query || path.includes(':') || path.includes('*')) return false
-  return auth === 'bearer' ? method === 'get' || method === 'any' : dialect === 'oauth' && method === 'post'
+/** Whether all that a route needs is in the headers and the body. What admins do goes by the audit, and with Koa. */
+function isDirect({ path, auth, params, query }: Route): boolean {
+  return auth !== 'admin' && !params && !query && !/[:*]/.test(path)
 }
+
+const readBody = ({ dialect }: Route, request: IncomingMessage): Promise<unknown> =>
+  dialect === 'oauth' ? readForm(request) : readJsonDirectly(request)
 
 const methodOf = ({ method }: Route) => (method === 'any' ? 'GET' : method.toUpperCase())
 

@@ -3,13 +3,30 @@ import { z } from 'zod'
 import { AppError, type Fault } from '../errors.ts'
 import { clientAddressOf } from '../platform/address.ts'
 import type { Client } from '../sessions/index.ts'
-import type { Bearer, Refused, Route, Services } from './route.ts'
+import { demandsBearer, type Bearer, type Refused, type Route, type Services } from './route.ts'
 
 const bearer = /^bearer +([\w.~+/=-]+) *$/i
 const basic = /^basic +([\w+/-]+=*) *$/i
 const userAgentMax = 255
 /** What a route takes that declares no body: none, or an empty object. */
 const noMembers = z.strictObject({})
+
+/** Who asks, as far as the route wants to know. @throws AppError when it must know and they do not say */
+export async function callerOf(
+  route: Route,
+  request: IncomingMessage,
+  client: Client,
+  services: Services,
+): Promise<Bearer | Refused | null> {
+  if (route.auth === 'none') return null
+  if (route.auth === 'client') {
+    await checkClient(request, client, services)
+    return null
+  }
+  const caller = await checkBearer(request, client, services)
+  if (demandsBearer(route) && 'refusal' in caller) throw caller.refusal
+  return caller
+}
 
 /**
  * Checks the access token of the Authorization header; it is read from nowhere else (RFC 6750 §2.1).
@@ -20,7 +37,7 @@ const noMembers = z.strictObject({})
  *
  * @throws AppError `unavailable`
  */
-export async function checkBearer(
+async function checkBearer(
   { headers: { authorization } }: IncomingMessage,
   client: Client,
   services: Services,
@@ -49,7 +66,7 @@ export async function checkBearer(
  *
  * @throws AppError `invalid-client`, `too-many-attempts`; `unavailable` before the clients were read once
  */
-export async function checkClient(
+async function checkClient(
   { headers: { authorization } }: IncomingMessage,
   { address }: Client,
   services: Services,

@@ -2,7 +2,8 @@ const tokens = /"(?:[^"\\]|\\.)*"|[{}[\],:]/g
 const depthMax = 16
 
 /**
- * Finds what JSON.parse lets pass in a text that it has accepted: a member that occurs twice, or absurd depth.
+ * Finds what JSON.parse lets pass in a text that it has accepted: a member that occurs twice or would be a prototype, or
+ * absurd depth.
  *
  * Of two members with one name a parser keeps one and a proxy before us may have looked at the other (RFC 8259 §4).
  */
@@ -17,7 +18,7 @@ export function isAmbiguous(json: string): boolean {
     } else if (token === ':') {
       const names = open.at(-1)
       const name = JSON.parse(last) as string
-      if (names?.has(name)) return true
+      if (name === '__proto__' || names?.has(name)) return true
       names?.add(name)
     }
     last = token

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { routes } from '../../src/http/index.ts'
+import { takesBody } from '../../src/http/route.ts'
 import { aServiceClient, basicOf, type Credentials } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
 import { ownRedis } from '../support/own-stores.ts'
@@ -14,7 +15,11 @@ interface Asked {
   body?: string
 }
 
+const json = { 'Content-Type': 'application/json' }
 const form = { 'Content-Type': 'application/x-www-form-urlencoded' }
+
+/** What every session, every pair and every change has of its own. */
+const minted = /"(id|session_id|access_token|refresh_token|updated_at)":"[^"]*"/g
 
 /** An answer without what differs from one to the next. */
 function lasting({ status, headers, body }: RawAnswer) {
@@ -24,7 +29,10 @@ function lasting({ status, headers, body }: RawAnswer) {
   return {
     status,
     headers: { ...others, ...(retryAfter !== undefined && { 'retry-after': 'some' }) },
-    body: body.replaceAll(requestId!, 'id').replaceAll(/"last_seen_at":"[^"]*"/g, ''),
+    body: body
+      .replaceAll(requestId!, 'id')
+      .replaceAll(minted, '')
+      .replaceAll(/"last_seen_at":"[^"]*"/g, ''),
   }
 }
 
@@ -35,7 +43,9 @@ async function ask({ url }: TestService, path: string, { method = 'GET', headers
       `${method} ${target} HTTP/1.1`,
       'Host: latchkey.test',
       ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
-      ...(method === 'POST' && !('Transfer-Encoding' in headers) ? [`Content-Length: ${Buffer.byteLength(body)}`] : []),
+      ...(/POST|PUT|PATCH|DELETE/.test(method) && !('Transfer-Encoding' in headers)
+        ? [`Content-Length: ${Buffer.byteLength(body)}`]
+        : []),
       '',
       body,
     ].join('\r\n')
@@ -132,6 +142,80 @@ describe('a request that is answered without Koa', function () {
         path.endsWith('introspect') ? 401 : 200,
       )
     })
+
+  const takingJson = routes.filter(
+    (route) => takesBody(route) && !route.dialect && route.auth !== 'admin' && !route.params && !route.query,
+  )
+
+  it('is one with JSON, too', () => {
+    expect(takingJson.map(({ method, path }) => `${method} ${path}`)).to.include.members([
+      'post /v1/auth/login',
+      'post /v1/auth/refresh',
+      'post /v1/auth/logout',
+      'patch /v1/me',
+    ])
+  })
+
+  for (const { method, path } of takingJson)
+    it(`gets the same answer as the others to a body that will not do: ${method.toUpperCase()} ${path}`, async () => {
+      const { tokens } = await aPerson(service.client)
+      const sending = (body: string, headers: Record<string, string> = {}): Asked => ({
+        method: method.toUpperCase(),
+        headers: { ...json, Authorization: `Bearer ${tokens.access_token}`, ...headers },
+        body,
+      })
+      const chunked = { 'Transfer-Encoding': 'chunked' }
+
+      for (const malformed of [
+        '{',
+        '{}{}',
+        '5',
+        'null',
+        '"text"',
+        ' ',
+        '\uFEFF{}',
+        '{"a":"\uFFFD"}',
+        '{"a":1,"a":2}',
+        '{"a":{"b":1,"\\u0062":2}}',
+        '{"__proto__":{}}',
+        '{"\\u005f_proto__":1}',
+        `${'['.repeat(17)}${']'.repeat(17)}`,
+      ])
+        await expectSame(path, sending(malformed), 400)
+      await expectSame(path, sending('1\r\n{\r\n0\r\n\r\n', chunked), 400)
+      await expectSame(path, sending('[]'), 400)
+      await expectSame(path, sending(' \n{"nonsense":1,"constructor":{"prototype":{}}}'), 400)
+      await expectSame(path, sending('e\r\n{"nonsense":1}\r\n0\r\n\r\n', chunked), 400)
+      await expectSame(path, sending(`{"nonsense":"${'a'.repeat(70_000)}"}`), 413)
+      await expectSame(path, sending('{}', { 'Content-Type': 'text/plain' }), 415)
+      await expectSame(path, sending('{}', { 'Content-Type': 'application/json; charset=latin1' }), 415)
+      await expectSame(path, sending('{}', { 'Content-Encoding': 'gzip' }), 415)
+    })
+
+  it('gets the same answer as the others to a body that will do', async () => {
+    const { client } = service
+    const person = await aPerson(client)
+    const { email, password } = person
+    const [live, one, other] = [person.tokens, await aSession(client, person), await aSession(client, person)]
+    const post = (body: unknown, token?: string): Asked => ({
+      method: 'POST',
+      headers: { ...json, ...(token !== undefined && { Authorization: `Bearer ${token}` }) },
+      body: JSON.stringify(body),
+    })
+
+    await expectSame('/v1/auth/login', post({ email, password, device_name: 'Ada’s phone' }), 200)
+    await expectSame('/v1/auth/login', post({ email, password: 'not this one' }), 401)
+    await expectSame('/v1/auth/forgot-password', post({ email }), 202)
+    await expectSame('/v1/me', { ...post({ name: 'Ada' }, live.access_token), method: 'PATCH' }, 200)
+    await client.refresh(live.refresh_token) // so that both are retries
+    await expectSame('/v1/auth/refresh', post({ refresh_token: live.refresh_token }), 200)
+    await expectSame('/v1/auth/refresh', post({ refresh_token: randomUUID() }), 401)
+    const loggedOut = await Promise.all([
+      ask(service, '/v1/auth/logout', post({}, one.access_token)),
+      ask(service, '/v1/auth/logout', { ...post('', other.access_token), body: '' }),
+    ])
+    for (const { direct, byKoa } of loggedOut) expect([direct.status, byKoa.status]).to.deep.equal([204, 401])
+  })
 
   it('is told of a limit that is used up as the others are', async () => {
     const limited = await startService({ SETTING_WRONG_TOKENS_PER_ADDRESS_MAX: '3' })
