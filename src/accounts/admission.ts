@@ -14,10 +14,17 @@ const expectedWaitMaxMs = 3000
 /** How many of the last pieces say how long one takes: the one in the middle, so that a moment of standstill says nothing. */
 const latestMax = 15
 
-export interface Admit {
-  <T>(work: () => Promise<T>): Promise<T>
-  /** Does what asks for a place before long, unless there are as many on their way as will get one. */
-  before: <T>(work: () => Promise<T>) => Promise<T>
+/**
+ * How many may see to what comes before their work while those ahead of them are at it: enough that the work need not
+ * wait for them, and so few that a crowd does not do all of that at once.
+ */
+const aheadMax = 2
+
+export type Run = <T>(work: () => Promise<T>) => Promise<T>
+
+export interface Admit extends Run {
+  /** Does what leads to a piece of work, and then the piece, by the function that it is given, when its turn is near. */
+  before: <T>(approach: (run: Run) => Promise<T>) => Promise<T>
   /** How many pieces run and how many wait, at this moment. */
   load: () => { running: number; waiting: number }
 }
@@ -28,7 +35,7 @@ export interface Admit {
  * Hashing takes a core and a thread of the pool for some 20 ms, and the pool is everybody's. With a core left free, a
  * storm of logins makes logins wait, and token checks do not notice. Whoever would wait too long, by what a piece has
  * taken of late, is turned away at once and not after the wait; and, with `before`, ahead of all that a login costs
- * besides its hash.
+ * besides its hash. The others wait in one line ahead of that too.
  *
  * @param onAdmitted is told how long each piece has waited, in milliseconds
  * @throws AppError `unavailable`, at once when the line is full or too slow, or when a place was not free in time
@@ -37,9 +44,8 @@ export function createAdmission(
   { atOnce, waitingMax }: AdmissionBounds,
   onAdmitted: (waitedMs: number) => void = () => undefined,
 ): Admit {
-  const line: { enter: () => void; timer: NodeJS.Timeout }[] = []
-  let inside = 0
-  let onTheirWay = 0
+  const approach = createGate(atOnce + aheadMax)
+  const work = createGate(atOnce)
   const latestMs: number[] = []
 
   /** How many may wait now: no more than will have had their turn in time. */
@@ -48,18 +54,54 @@ export function createAdmission(
     return usualMs ? Math.min(waitingMax, Math.floor((expectedWaitMaxMs / usualMs) * atOnce)) : waitingMax
   }
 
-  function place(): Promise<void> {
-    if (inside < atOnce) {
-      inside++
-      return Promise.resolve()
+  async function before<T>(lead: (run: Run) => Promise<T>): Promise<T> {
+    if (approach.inside() + approach.waiting() >= atOnce + lineMax()) throw new AppError('unavailable')
+    const askedAt = performance.now()
+    const nearing = approach.enter()
+    if (nearing) await nearing
+    const nearMs = performance.now() - askedAt
+    try {
+      return await lead(async (piece) => {
+        const readyAt = performance.now()
+        const turn = work.enter()
+        if (turn) await turn
+        const startedAt = performance.now()
+        onAdmitted(nearMs + startedAt - readyAt)
+        try {
+          return await piece()
+        } finally {
+          latestMs.push(performance.now() - startedAt)
+          if (latestMs.length > latestMax) latestMs.shift()
+          work.leave()
+        }
+      })
+    } finally {
+      approach.leave()
     }
-    if (line.length >= lineMax()) return Promise.reject(new AppError('unavailable'))
-    return new Promise((enter, reject) => {
+  }
+
+  const admit: Run = (piece) => before((run) => run(piece))
+  const load = () => ({ running: work.inside(), waiting: approach.waiting() + work.waiting() })
+  return Object.assign(admit, { before, load })
+}
+
+/** So many places, and a line before them in which nobody stands for longer than {@link waitMaxMs}. */
+function createGate(places: number) {
+  const line: { enter: () => void; timer: NodeJS.Timeout }[] = []
+  let inside = 0
+
+  /** Takes a place, at once or when it is one's turn. @throws AppError `unavailable` when that has not come in time */
+  function enter(): Promise<void> | undefined {
+    if (inside < places) {
+      inside++
+      return undefined
+    }
+    return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         line.splice(line.indexOf(waiter), 1)
         reject(new AppError('unavailable'))
       }, waitMaxMs)
-      const waiter = { enter, timer }
+      const waiter = { enter: resolve, timer }
       line.push(waiter)
     })
   }
@@ -75,29 +117,5 @@ export function createAdmission(
     next.enter()
   }
 
-  async function admit<T>(work: () => Promise<T>): Promise<T> {
-    const askedAt = performance.now()
-    await place()
-    const admittedAt = performance.now()
-    onAdmitted(admittedAt - askedAt)
-    try {
-      return await work()
-    } finally {
-      latestMs.push(performance.now() - admittedAt)
-      if (latestMs.length > latestMax) latestMs.shift()
-      leave()
-    }
-  }
-
-  async function before<T>(work: () => Promise<T>): Promise<T> {
-    if (onTheirWay >= atOnce + lineMax()) throw new AppError('unavailable')
-    onTheirWay++
-    try {
-      return await work()
-    } finally {
-      onTheirWay--
-    }
-  }
-
-  return Object.assign(admit, { before, load: () => ({ running: inside, waiting: line.length }) })
+  return { enter, leave, inside: () => inside, waiting: () => line.length }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import argon2 from 'argon2'
-import { createAdmission, type AdmissionBounds } from './admission.ts'
+import { createAdmission, type AdmissionBounds, type Run } from './admission.ts'
 import { argon2idCost, matches } from './imported-hashes.ts'
 import { canonicalPassword } from './rules.ts'
 
@@ -9,6 +9,8 @@ export interface HashCost {
   timeCost: number
   parallelism: number
 }
+
+export type Verify = (passwordHash: string | null, password: string) => Promise<boolean>
 
 export type Passwords = ReturnType<typeof createPasswords>
 
@@ -39,9 +41,9 @@ export function createPasswords(
    * A hash that was cheaper to make is made up for, until a login has replaced it. One of another kind cannot be: whether
    * it takes longer or less time than ours does depend on where it came from.
    */
-  async function verify(passwordHash: string | null, password: string): Promise<boolean> {
+  async function verify(passwordHash: string | null, password: string, run: Run = admit): Promise<boolean> {
     const missing = passwordHash === null ? 0 : missingPasses(passwordHash)
-    return admit(async () => {
+    return run(async () => {
       let right = false
       for (const form of new Set([canonicalPassword(password), password])) {
         if (await matches(passwordHash ?? nobodys, form)) right = true
@@ -68,7 +70,12 @@ export function createPasswords(
     return hashOfNothing({ memoryKib, timeCost, parallelism })
   }
 
-  return { hash, hashOfNobody, verify, isOutdated, beforeHashing: admit.before, load: admit.load }
+  /** Leads up to one check, which is to be made by the function that it is given; see {@link createAdmission}. */
+  async function beforeVerifying<T>(lead: (verify: Verify) => Promise<T>): Promise<T> {
+    return admit.before((run) => lead((passwordHash, password) => verify(passwordHash, password, run)))
+  }
+
+  return { hash, hashOfNobody, verify, beforeVerifying, isOutdated, load: admit.load }
 }
 
 /** A hash that costs as much to check as another one, and that nobody knows a password for (PHC string). */

@@ -8,6 +8,7 @@ import { owner, stranger, theService } from './actor.ts'
 import { consequences } from './consequences.ts'
 import type { Ending } from './ending.ts'
 import type { Parts } from './parts.ts'
+import type { Verify } from './passwords.ts'
 import { cardOf, type Person } from './person.ts'
 import { canonicalEmail, isUsername, mustBeFaultless } from './rules.ts'
 
@@ -117,13 +118,15 @@ export function createSignIn({
    * One answer for every cause, after the same work: an unknown name, a wrong password, a disabled account.
    *
    * @throws AppError `invalid-credentials`; `email-unverified` after the right password only; `too-many-attempts` for the
-   *   account, known or not, or the client's address; `unavailable`, before PostgreSQL is asked, when more are on their
+   *   account, known or not, or the client's address; `unavailable`, before a store is asked, when more are on their
    *   way than can be hashed
    */
   async function logIn(asked: Login): Promise<SignedIn> {
     mustBeFaultless(faults({ deviceName: asked.deviceName }))
-    await throttle.mustSpend('logins', { address: asked.client.address })
-    const { person, maySignIn } = await passwords.beforeHashing(() => checkPassword(asked))
+    const { person, maySignIn } = await passwords.beforeVerifying(async (verify) => {
+      await throttle.mustSpend('logins', { address: asked.client.address })
+      return checkPassword(asked, verify)
+    })
     if (!person || !maySignIn)
       throw await refusal(person, person?.disabledAt ? 'disabled' : 'wrong-password', asked.client)
     if (requireVerifiedEmail && !person.emailVerifiedAt) {
@@ -138,11 +141,11 @@ export function createSignIn({
   }
 
   /** Who it is, if there is such an account, and whether the password is right and may be used. */
-  async function checkPassword({ identifier, password }: Login) {
+  async function checkPassword({ identifier, password }: Login, verify: Verify) {
     const person = await findPerson(identifier)
     const subject: Subject = person ? { userId: person.id } : { unknownName: identifier.text }
     const maySignIn = await throttle.attempt('wrong-passwords', subject, async () => {
-      const right = await passwords.verify(person?.passwordHash ?? null, password)
+      const right = await verify(person?.passwordHash ?? null, password)
       return right && !person?.disabledAt
     })
     return { person, maySignIn }

@@ -4,7 +4,16 @@ import type { Accounts, Caller, Passwords } from '../../src/accounts/index.ts'
 import { AppError } from '../../src/errors.ts'
 import type { Log } from '../../src/platform/log.ts'
 import { createSessions, type Sessions } from '../../src/sessions/index.ts'
-import { client, createGate, lives, openAccounts, operator, refusalOf, type AccountsRoom } from '../support/accounts.ts'
+import {
+  client,
+  createGate,
+  lives,
+  openAccounts,
+  operator,
+  refusalOf,
+  stoppingAt,
+  type AccountsRoom,
+} from '../support/accounts.ts'
 import { password, uniqueEmail } from '../support/people.ts'
 import { keyPrefix } from '../support/stores.ts'
 
@@ -16,12 +25,7 @@ describe('a login whose password check is still running', () => {
 
   before(async () => {
     room = await openAccounts()
-    const verify: Passwords['verify'] = async (hash, text) => {
-      const right = await room.passwords.verify(hash, text)
-      await gate.pass()
-      return right
-    }
-    slow = room.accountsWith({ passwords: { ...room.passwords, verify } })
+    slow = room.accountsWith({ passwords: stoppingAt(() => gate.pass(), room.passwords) })
   })
   after(() => room.close())
   beforeEach(() => {
@@ -271,13 +275,9 @@ describe('between the proof of a password and the change it is for', () => {
       .where({ id })
       .update({ password_hash: await argon2.hash(password, cheaper) })
     const gate = createGate()
-    const verify: Passwords['verify'] = async (hash, text) => {
-      const right = await room.passwords.verify(hash, text)
-      await gate.pass()
-      return right
-    }
     const caller = { userId: id, sessionId: someone.session.id, client }
-    const changing = changes[change](room.accountsWith({ passwords: { ...room.passwords, verify } }), caller)
+    const slow = room.accountsWith({ passwords: stoppingAt(gate.pass, room.passwords) })
+    const changing = changes[change](slow, caller)
     await gate.arrived
     return { ...someone, caller, changing, goOn: gate.open }
   }
@@ -328,13 +328,8 @@ describe('between the proof of a password and the change it is for', () => {
     const other = await room.logIn(person.email)
     const otherCaller = { userId: person.id, sessionId: other.session.id, client }
     const gate = createGate()
-    const verify: Passwords['verify'] = async (hash, text) => {
-      const right = await room.passwords.verify(hash, text)
-      await gate.pass()
-      return right
-    }
     const second = room
-      .accountsWith({ passwords: { ...room.passwords, verify } })
+      .accountsWith({ passwords: stoppingAt(gate.pass, room.passwords) })
       .changePassword(otherCaller, { currentPassword: password, newPassword: 'one of another' })
     await gate.arrived
     goOn()

@@ -5,7 +5,15 @@ import type { SignedIn } from '../../src/accounts/index.ts'
 import type { Actor } from '../../src/audit/index.ts'
 import type { Knex } from '../../src/platform/postgres.ts'
 import type { Sessions } from '../../src/sessions/index.ts'
-import { client, createGate, openAccounts, operator, refusalOf, type AccountsRoom } from '../support/accounts.ts'
+import {
+  client,
+  createGate,
+  openAccounts,
+  operator,
+  refusalOf,
+  stoppingAt,
+  type AccountsRoom,
+} from '../support/accounts.ts'
 import { eventually } from '../support/eventually.ts'
 import { connectPostgres, ownPostgres, ownRedis, type OwnPostgres, type OwnRedis } from '../support/own-stores.ts'
 import { password, uniqueEmail } from '../support/people.ts'
@@ -105,16 +113,7 @@ describe('administration', () => {
       for (const isEnabled of [false, true]) {
         const someone = await room.aPerson()
         const gate = createGate()
-        const slow = room.accountsWith({
-          passwords: {
-            ...room.passwords,
-            async verify(hash, text) {
-              const right = await room.passwords.verify(hash, text)
-              await gate.pass()
-              return right
-            },
-          },
-        })
+        const slow = room.accountsWith({ passwords: stoppingAt(gate.pass, room.passwords) })
         const login = room.logIn(someone.person.email, password, slow)
         await gate.arrived
         await room.accounts.administration.disable(someone.person.id, operator)

@@ -1,7 +1,13 @@
 import { once } from 'node:events'
 import knexModule from 'knex'
 import { migrationSource } from '../../migrations/index.ts'
-import { createAccounts, createPasswords, type Accounts, type SignedIn } from '../../src/accounts/index.ts'
+import {
+  createAccounts,
+  createPasswords,
+  type Accounts,
+  type Passwords,
+  type SignedIn,
+} from '../../src/accounts/index.ts'
 import { createAudit, type Actor } from '../../src/audit/index.ts'
 import { createMail } from '../../src/mail/index.ts'
 import { migrate } from '../../src/platform/migrate.ts'
@@ -131,6 +137,22 @@ export async function refusalOf(operation: Promise<unknown>): Promise<unknown> {
     () => new Error('it was not refused'),
     (refused: unknown) => refused,
   )
+}
+
+/** The same passwords, whose checks stop when they are done, until they may pass. */
+export function stoppingAt(pass: () => Promise<void>, passwords: Passwords): Passwords {
+  const stopping =
+    (verify: Passwords['verify']): Passwords['verify'] =>
+    async (hash, text) => {
+      const right = await verify(hash, text)
+      await pass()
+      return right
+    }
+  return {
+    ...passwords,
+    verify: stopping(passwords.verify),
+    beforeVerifying: (lead) => passwords.beforeVerifying((verify) => lead(stopping(verify))),
+  }
 }
 
 /** A place where work stops until it is let go. */

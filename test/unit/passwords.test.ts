@@ -276,6 +276,24 @@ describe('the admission of costly work', () => {
     await Promise.all([second, third])
   })
 
+  it('lets only two see to what comes before their work while one is at it, and the others wait ahead of that', async () => {
+    const { before, load } = createAdmission({ atOnce: 1, waitingMax: 10 })
+    const begun: (() => void)[] = []
+    const logins = Array.from({ length: 6 }, () =>
+      before(async (run) => {
+        await new Promise<void>((lookedUp) => begun.push(lookedUp))
+        return run(async () => 'hashed')
+      }),
+    )
+    for (let login = 1; login <= 6; login++) {
+      await new Promise(setImmediate)
+      expect(begun).to.have.length(Math.min(login + 2, 6))
+      expect(load()).to.deep.equal({ running: 0, waiting: Math.max(4 - login, 0) })
+      begun[login - 1]!()
+      expect(await logins[login - 1]).to.equal('hashed')
+    }
+  })
+
   it('gives the place of work that failed to the next', async () => {
     const waits: number[] = []
     const admit = createAdmission({ atOnce: 1, waitingMax: 1 }, (waitedMs) => waits.push(waitedMs))
