@@ -1,9 +1,11 @@
 /** Token checks while more logins come than can be hashed: what the one crowd does to the other. */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { progress } from '../dev/process.ts'
-import { createClient, timeOnce, timingOf, type Answer, type Client, type Timing } from './client.ts'
-import { inLanes } from './lanes.ts'
-import { password, register } from './people.ts'
+import { createClient, timeOnce, timingOf, type Client, type Timing } from './client.ts'
+import type { LoginAnswer, Storm } from './crowd.ts'
+import { atRate, inLanes } from './lanes.ts'
+import { register } from './people.ts'
 import { openSession, type LocalServices, type Stage } from './stage.ts'
 import { spreadOf, type Spread } from './statistics.ts'
 
@@ -60,20 +62,24 @@ export async function measureStorm(
 ): Promise<StormFigures> {
   const { signal } = stage
   const { url } = await stage.startLatchkey('latchkey-storm', {}, { pinned: false })
-  const [checker, crowd] = [createClient(url), createClient(url)]
+  const checker = createClient(url)
+  const crowd = fork(new URL('./crowd.ts', import.meta.url), { execArgv: ['--import', 'tsx'] })
   try {
     progress(`storm: registering ${peopleCount} people`)
-    const people = await inLanes(peopleCount, registerLanes, () => register(crowd))
+    const people = await inLanes(peopleCount, registerLanes, () => register(checker))
     const tokens = await inLanes(tokenCount, registerLanes, async () => (await openSession(services)).pair.accessToken)
     const watch = () => watchFor({ client: checker, tokens, seconds: phaseSeconds, signal })
     await watchFor({ client: checker, tokens, seconds: Math.min(3, phaseSeconds), signal }) // warms up
 
-    const phases: { idle: Sample; storm: Sample; answers: TimedAnswer[] }[] = []
+    const phases: { idle: Sample; storm: Sample; answers: LoginAnswer[] }[] = []
     for (let round = 0; round < rounds; round++) {
       const idle = await watch()
-      const logins = logInFor({ client: crowd, emails: people.map(({ email }) => email), phaseSeconds, signal })
+      const answered = once(crowd, 'message', { signal }) as Promise<[LoginAnswer[]]>
+      const emails = people.map(({ email }) => email)
+      crowd.send({ url, emails, burst, perSecond: loginsPerSecond, seconds: phaseSeconds } satisfies Storm)
       const storm = await watch()
-      phases.push({ idle, storm, answers: await logins })
+      const [answers] = await answered // the last of them too, so that no login reaches into the calm that follows
+      phases.push({ idle, storm, answers })
       progress(
         `storm: round ${round + 1} of ${rounds}: p99 of the check ${p99Of(idle.check).toFixed(1)} ms, ` +
           `in the storm ${p99Of(storm.check).toFixed(1)} ms`,
@@ -95,18 +101,17 @@ export async function measureStorm(
         let: timingOf(timesOf(200)),
         letPerSecond: timesOf(200).length / (rounds * phaseSeconds),
         refused: refused.length > 0 ? timingOf(timesOf(503)) : null,
-        refusedWithoutRetryAfter: refused.filter(({ headers }) => !(Number(headers['retry-after']) >= 1)).length,
+        refusedWithoutRetryAfter: refused.filter(({ hasRetryAfter }) => !hasRetryAfter).length,
       },
     }
   } finally {
     checker.close()
-    crowd.close()
+    crowd.kill()
   }
 }
 
 /** Latencies in milliseconds. */
 type Sample = Record<keyof Steady, number[]>
-type TimedAnswer = Answer & { ms: number }
 
 const p99Of = (latenciesMs: number[]) => timingOf(latenciesMs).p99Ms
 
@@ -135,47 +140,4 @@ async function watchFor({
     atRate(healthPerSecond, seconds, signal, () => timed('/health/ready')),
   ])
   return { check, live, ready }
-}
-
-/** Waits for the last answer too, so that no login of it reaches into the calm that follows. */
-async function logInFor({
-  client,
-  emails,
-  phaseSeconds,
-  signal,
-}: {
-  client: Client
-  emails: string[]
-  phaseSeconds: number
-  signal: AbortSignal
-}): Promise<TimedAnswer[]> {
-  let turn = 0
-  const logIn = async (): Promise<TimedAnswer> => {
-    const body = { email: emails[turn++ % emails.length]!, password }
-    const startedAt = performance.now()
-    const answer = await client.send('POST', '/v1/auth/login', { body })
-    if (answer.status !== 200 && answer.status !== 503) throw new Error(`a login was answered ${answer.status}`)
-    return { ...answer, ms: performance.now() - startedAt }
-  }
-  const first = Array.from({ length: burst }, logIn)
-  const later = await atRate(loginsPerSecond, phaseSeconds, signal, logIn)
-  return [...(await Promise.all(first)), ...later]
-}
-
-/** Begins so many a second, each at its time: a server that stands still is asked on, and its delay is seen whole. */
-async function atRate<T>(
-  perSecond: number,
-  seconds: number,
-  signal: AbortSignal,
-  begin: () => Promise<T>,
-): Promise<T[]> {
-  const begun: Promise<T>[] = []
-  const startedAt = performance.now()
-  while (begun.length < perSecond * seconds) {
-    const due = startedAt + (begun.length * 1000) / perSecond
-    const early = due - performance.now()
-    if (early > 0) await sleep(early, undefined, { signal })
-    begun.push(begin())
-  }
-  return Promise.all(begun)
 }
