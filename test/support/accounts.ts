@@ -164,7 +164,7 @@ export function createGate() {
   return {
     /** Done when somebody waits at it. */
     arrived,
-    async pass(): Promise<void> {
+    pass: async (): Promise<void> => {
       arrive()
       await opened
     },
