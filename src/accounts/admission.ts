@@ -19,10 +19,14 @@ const latestMax = 15
  * wait for them, and so few that a crowd does not do all of that at once.
  */
 const aheadMax = 2
+/** Who takes longer over that, as when a store is slow, lets the next come near: the work must not wait for a store. */
+const approachMaxMs = 25
 
 export type Run = <T>(work: () => Promise<T>) => Promise<T>
 
 export interface Admit extends Run {
+  /** @throws AppError `unavailable` when as many are on their way already as will get a place */
+  mustHaveRoom: () => void
   /** Does what leads to a piece of work, and then the piece, by the function that it is given, when its turn is near. */
   before: <T>(approach: (run: Run) => Promise<T>) => Promise<T>
   /** How many pieces run and how many wait, at this moment. */
@@ -47,6 +51,7 @@ export function createAdmission(
   const approach = createGate(atOnce + aheadMax)
   const work = createGate(atOnce)
   const latestMs: number[] = []
+  let onTheirWay = 0
 
   /** How many may wait now: no more than will have had their turn in time. */
   function lineMax(): number {
@@ -54,35 +59,56 @@ export function createAdmission(
     return usualMs ? Math.min(waitingMax, Math.floor((expectedWaitMaxMs / usualMs) * atOnce)) : waitingMax
   }
 
+  function mustHaveRoom(): void {
+    if (onTheirWay >= atOnce + lineMax()) throw new AppError('unavailable')
+  }
+
   async function before<T>(lead: (run: Run) => Promise<T>): Promise<T> {
-    if (approach.inside() + approach.waiting() >= atOnce + lineMax()) throw new AppError('unavailable')
-    const askedAt = performance.now()
-    const nearing = approach.enter()
-    if (nearing) await nearing
-    const nearMs = performance.now() - askedAt
+    mustHaveRoom()
+    onTheirWay++
+    try {
+      const askedAt = performance.now()
+      const nearing = approach.enter()
+      if (nearing) await nearing
+      return await nearby(performance.now() - askedAt, lead)
+    } finally {
+      onTheirWay--
+    }
+  }
+
+  async function nearby<T>(waitedMs: number, lead: (run: Run) => Promise<T>): Promise<T> {
+    let isNear = true
+    const makeRoom = () => {
+      if (isNear) approach.leave()
+      isNear = false
+    }
+    const timer = setTimeout(makeRoom, approachMaxMs)
     try {
       return await lead(async (piece) => {
+        clearTimeout(timer)
         const readyAt = performance.now()
         const turn = work.enter()
         if (turn) await turn
         const startedAt = performance.now()
-        onAdmitted(nearMs + startedAt - readyAt)
+        onAdmitted(waitedMs + startedAt - readyAt)
         try {
           return await piece()
         } finally {
           latestMs.push(performance.now() - startedAt)
           if (latestMs.length > latestMax) latestMs.shift()
           work.leave()
+          makeRoom()
         }
       })
     } finally {
-      approach.leave()
+      clearTimeout(timer)
+      makeRoom()
     }
   }
 
   const admit: Run = (piece) => before((run) => run(piece))
   const load = () => ({ running: work.inside(), waiting: approach.waiting() + work.waiting() })
-  return Object.assign(admit, { before, load })
+  return Object.assign(admit, { mustHaveRoom, before, load })
 }
 
 /** So many places, and a line before them in which nobody stands for longer than {@link waitMaxMs}. */

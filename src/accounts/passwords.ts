@@ -75,7 +75,7 @@ export function createPasswords(
     return admit.before((run) => lead((passwordHash, password) => verify(passwordHash, password, run)))
   }
 
-  return { hash, hashOfNobody, verify, beforeVerifying, isOutdated, load: admit.load }
+  return { hash, hashOfNobody, verify, mustHaveRoom: admit.mustHaveRoom, beforeVerifying, isOutdated, load: admit.load }
 }
 
 /** A hash that costs as much to check as another one, and that nobody knows a password for (PHC string). */

@@ -123,10 +123,9 @@ export function createSignIn({
    */
   async function logIn(asked: Login): Promise<SignedIn> {
     mustBeFaultless(faults({ deviceName: asked.deviceName }))
-    const { person, maySignIn } = await passwords.beforeVerifying(async (verify) => {
-      await throttle.mustSpend('logins', { address: asked.client.address })
-      return checkPassword(asked, verify)
-    })
+    passwords.mustHaveRoom()
+    await throttle.mustSpend('logins', { address: asked.client.address }) // before the line: who may not log in takes no place
+    const { person, maySignIn } = await passwords.beforeVerifying((verify) => checkPassword(asked, verify))
     if (!person || !maySignIn)
       throw await refusal(person, person?.disabledAt ? 'disabled' : 'wrong-password', asked.client)
     if (requireVerifiedEmail && !person.emailVerifiedAt) {

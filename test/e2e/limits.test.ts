@@ -156,6 +156,20 @@ describe('one client address', () => {
     await service.close()
   })
 
+  it('that is over its limit keeps nobody else from logging in, however much it asks for at once', async () => {
+    const service = await narrow({ TRUSTED_PROXIES: '127.0.0.1', HASHES_AT_ONCE: '1', HASHES_WAITING_MAX: '5' })
+    const { email } = await aPerson(service.client)
+    const crowd = named('198.51.100.7')
+    for (let i = 0; i < 3; i++) expect((await loginFrom(service, crowd)).status).to.equal(401)
+
+    const refused = Array.from({ length: 100 }, () => loginFrom(service, crowd))
+    const honest = await service.client.login({ email, password }, named('198.51.100.8'))
+
+    expect(honest.status).to.equal(200)
+    for (const answer of await Promise.all(refused)) expectTooMany(answer, 60)
+    await service.close()
+  })
+
   it('may register so often, and a taken address counts while a mistake does not', async () => {
     const service = await narrow()
     const { client } = service

@@ -294,6 +294,25 @@ describe('the admission of costly work', () => {
     }
   })
 
+  it('lets the next come near when somebody takes long over what comes before', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    try {
+      const { before } = createAdmission({ atOnce: 1, waitingMax: 10 })
+      let begun = 0
+      for (let login = 1; login <= 8; login++)
+        void before(async () => {
+          begun += 1
+          await new Promise(() => undefined)
+        })
+      expect(begun).to.equal(3)
+      mock.timers.tick(25)
+      await new Promise(setImmediate)
+      expect(begun).to.equal(6)
+    } finally {
+      mock.timers.reset()
+    }
+  })
+
   it('gives the place of work that failed to the next', async () => {
     const waits: number[] = []
     const admit = createAdmission({ atOnce: 1, waitingMax: 1 }, (waitedMs) => waits.push(waitedMs))
