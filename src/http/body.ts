@@ -47,8 +47,8 @@ export async function readJson(ctx: Context): Promise<unknown> {
 }
 
 /**
- * Reads the body of a request as {@link readJson} does, without the parser and the context it wants: of a refresh they
- * were a third (figures: bench/README.md).
+ * Reads the body of a request as {@link readJson} does, without the parser and the context it wants, which took
+ * longer than the rest of a refresh does in this process (figures: bench/README.md).
  *
  * @throws AppError `unsupported-media-type`, `payload-too-large`, `malformed-request`
  */
@@ -118,6 +118,7 @@ function readText(request: IncomingMessage): Promise<string> {
       bytes += chunk.length
       if (bytes > bodyMaxBytes) refuse('payload-too-large')
     }
+    if (request.destroyed) return breakOff() // while the caller was looked up; no event will tell
     if (Number(request.headers['content-length']) > bodyMaxBytes) return refuse('payload-too-large')
     request.on('data', take)
     request.once('end', () => {
@@ -133,6 +134,7 @@ function readText(request: IncomingMessage): Promise<string> {
 /** Whether a body whose length is not told ends without a byte; what comes of one that has some is thrown away. */
 function hasNoBytes(request: IncomingMessage): Promise<boolean> {
   return new Promise((resolve) => {
+    if (request.destroyed) return resolve(false)
     request.once('data', () => resolve(false))
     request.once('end', () => resolve(true))
     request.once('close', () => resolve(false))

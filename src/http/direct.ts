@@ -11,8 +11,8 @@ import { routes } from './routes/index.ts'
  * Answers without Koa whatever a route takes that has no parameters in its path or after a `?`: token checks, logins,
  * refreshes.
  *
- * Koa's context, its middleware and its router take longer than a whole token check with its round trip to Redis, and with
- * its parser of bodies longer than a refresh does otherwise (figures: bench/README.md, "Where the time goes"). The routes
+ * Koa's context, its middleware and its router take longer than a whole token check with its round trip to Redis (figures:
+ * bench/README.md, "Where the time goes"). The routes
  * are the same ones, declared and handled once, and their answers are the same to the byte; a request that is in any way
  * out of the ordinary (a query, another method, no Host) is left to Koa.
  *
@@ -46,7 +46,7 @@ export function createDirect({ services, ...around }: Around & { services: Servi
 }
 
 /** Whether all that a route needs is in the headers and the body. What admins do goes by the audit, and with Koa. */
-function isDirect({ path, auth, params, query }: Route): boolean {
+export function isDirect({ path, auth, params, query }: Route): boolean {
   return auth !== 'admin' && !params && !query && !/[:*]/.test(path)
 }
 

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
+import net from 'node:net'
+import { isDirect } from '../../src/http/direct.ts'
 import { routes } from '../../src/http/index.ts'
 import { takesBody } from '../../src/http/route.ts'
 import { aServiceClient, basicOf, type Credentials } from '../support/command-line.ts'
@@ -73,9 +75,8 @@ describe('a request that is answered without Koa', function () {
   }
 
   const forBearers = routes
-    .filter(({ auth, method, params, query }) => auth === 'bearer' && /get|any/.test(method) && !params && !query)
+    .filter((route) => isDirect(route) && route.auth === 'bearer' && /get|any/.test(route.method))
     .map(({ path }) => path)
-    .filter((path) => !path.includes('*'))
 
   it('is one that asks with GET for what is the bearer’s', () => {
     expect(forBearers).to.include.members(['/forward-auth', '/v1/protected', '/v1/me', '/v1/sessions'])
@@ -143,9 +144,7 @@ describe('a request that is answered without Koa', function () {
       )
     })
 
-  const takingJson = routes.filter(
-    (route) => takesBody(route) && !route.dialect && route.auth !== 'admin' && !route.params && !route.query,
-  )
+  const takingJson = routes.filter((route) => isDirect(route) && takesBody(route) && !route.dialect)
 
   it('is one with JSON, too', () => {
     expect(takingJson.map(({ method, path }) => `${method} ${path}`)).to.include.members([
@@ -215,6 +214,28 @@ describe('a request that is answered without Koa', function () {
       ask(service, '/v1/auth/logout', { ...post('', other.access_token), body: '' }),
     ])
     for (const { direct, byKoa } of loggedOut) expect([direct.status, byKoa.status]).to.deep.equal([204, 401])
+  })
+
+  it('is told to the log also when its sender leaves while it is asked who that is', async () => {
+    const redis = await ownRedis()
+    const alone = await startService({ REDIS_URL: redis.url })
+    await alone.migrated
+    const { tokens } = await aPerson(alone.client)
+    const { hostname, port } = new URL(alone.url)
+    redis.pause()
+    const sender = net.connect(Number(port), hostname)
+    sender.write(
+      `PATCH /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${tokens.access_token}\r\n` +
+        'Content-Type: application/json\r\nContent-Length: 90\r\n\r\n{"na',
+    )
+    await alone.client.get('/health/live') // behind it, so it has arrived
+    sender.destroy()
+    await alone.client.get('/health/live')
+    redis.resume()
+
+    await eventually(() => expect(alone.logged.some(({ method }) => method === 'PATCH')).to.equal(true))
+    await alone.close()
+    await redis.discard()
   })
 
   it('is told of a limit that is used up as the others are', async () => {
