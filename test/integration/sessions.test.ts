@@ -10,9 +10,14 @@ import {
   type Sessions,
 } from '../../src/sessions/index.ts'
 import { encodeSession, lapseOf } from '../../src/sessions/session.ts'
-import { continuityOf } from '../support/accounts.ts'
+import { AppError } from '../../src/errors.ts'
+import { createContinuity } from '../../src/platform/continuity.ts'
+import { openRedis } from '../../src/platform/redis.ts'
+import { continuityOf, refusalOf } from '../support/accounts.ts'
 import { movableClock, type MovableClock } from '../support/clock.ts'
+import { eventually } from '../support/eventually.ts'
 import { connectRedis, keyPrefix, redisUrl } from '../support/stores.ts'
+import { ownCluster } from '../support/topologies.ts'
 
 const client = { address: '192.0.2.1', userAgent: 'test' }
 const minute = 60_000
@@ -149,6 +154,25 @@ describe('the sessions in Redis', () => {
     expect((await pointers()) - before).to.equal(1)
   })
 
+  it('say nothing of a token of either kind while Redis may have forgotten endings', async () => {
+    const { pair } = await open(randomUUID())
+    let mayRestore = false
+    const restore = async () => {
+      if (!mayRestore) throw new AppError('unavailable')
+      return 0
+    }
+    const log = () => undefined
+    const continuity = createContinuity({ redis, restore, followUp: async () => 0, timeoutMs: 200, log })
+    const doubting = createSessions({ redis, continuity, prefix: keyPrefix, clock, lives: () => lives, log })
+    const refusals = [doubting.check(pair.accessToken), doubting.present(pair.refreshToken)].map(refusalOf)
+    for (const refusal of await Promise.all(refusals)) expect(refusal).to.include({ code: 'unavailable' })
+
+    mayRestore = true
+
+    await eventually(async () => expect(await doubting.present(pair.refreshToken)).to.include({ kind: 'usable' }))
+    continuity.stop()
+  })
+
   it('say of one that had lapsed when it was ended that it lapsed', async () => {
     const userId = randomUUID()
     const { pair } = await open(userId)
@@ -194,6 +218,42 @@ describe('the sessions in Redis', () => {
     expect(removed).to.deep.equal([{ sessionId: oldest.session.id, reason: 'evicted' }])
     expect(await small.check(oldest.pair.accessToken)).to.include({ kind: 'ended', reason: 'evicted' })
     expect(await small.list(person.userId)).to.have.length(2)
+  })
+})
+
+describe('the sessions in a Redis Cluster', function () {
+  this.timeout(60_000)
+
+  it('rotate a pair once, and keep no pointer of a refresh that lost against another', async () => {
+    const cluster = await ownCluster()
+    const log = () => undefined
+    const redis = openRedis({ url: cluster.url, timeoutMs: 5000, log })
+    const continuity = continuityOf(redis)
+    const clock = movableClock()
+    const sessions = createSessions({ redis, continuity, prefix: keyPrefix, clock, lives: () => lives, log })
+    await eventually(() => expect(continuity.isWhole()).to.equal(true), 20_000)
+    const card = cardAt(1, 'ada')
+    const { pair } = await sessions.open({ userId: randomUUID(), epoch: 0, card, client, deviceName: null })
+    const presented = await sessions.present(pair.refreshToken)
+    if (presented.kind !== 'usable') throw new Error(presented.kind)
+    const pointers = async () =>
+      (await Promise.all((await cluster.primaries()).map((node) => cluster.operator(node).keys('*:rt:*')))).flat()
+        .length
+    expect(await pointers()).to.equal(1)
+
+    const refreshed = await Promise.all(
+      Array.from({ length: 8 }, () => sessions.refresh(presented.held, pair.refreshToken, { card, client })),
+    )
+
+    expect(refreshed.filter(({ kind }) => kind === 'rotated')).to.have.length(1)
+    expect(await pointers()).to.equal(2)
+    for (const each of refreshed) {
+      if (each.kind !== 'rotated' && each.kind !== 'replayed') throw new Error(each.kind)
+      expect(await sessions.check(each.pair.accessToken)).to.include({ kind: 'live' })
+    }
+    continuity.stop()
+    redis.disconnect()
+    await cluster.discard()
   })
 })
 
