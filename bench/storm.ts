@@ -64,6 +64,7 @@ export async function measureStorm(
   const { url } = await stage.startLatchkey('latchkey-storm', {}, { pinned: false })
   const checker = createClient(url)
   const crowd = fork(new URL('./crowd.ts', import.meta.url), { execArgv: ['--import', 'tsx'] })
+  const gone = once(crowd, 'exit').then(() => null)
   try {
     progress(`storm: registering ${peopleCount} people`)
     const people = await inLanes(peopleCount, registerLanes, () => register(checker))
@@ -74,12 +75,13 @@ export async function measureStorm(
     const phases: { idle: Sample; storm: Sample; answers: LoginAnswer[] }[] = []
     for (let round = 0; round < rounds; round++) {
       const idle = await watch()
-      const answered = once(crowd, 'message', { signal }) as Promise<[LoginAnswer[]]>
+      const answered = Promise.race([once(crowd, 'message', { signal }), gone]) as Promise<[LoginAnswer[]] | null>
       const emails = people.map(({ email }) => email)
       crowd.send({ url, emails, burst, perSecond: loginsPerSecond, seconds: phaseSeconds } satisfies Storm)
       const storm = await watch()
-      const [answers] = await answered // the last of them too, so that no login reaches into the calm that follows
-      phases.push({ idle, storm, answers })
+      const said = await answered // by the last of them too, so that no login reaches into the calm that follows
+      if (!said) throw new Error('the crowd that logs in has ended; its error is above')
+      phases.push({ idle, storm, answers: said[0] })
       progress(
         `storm: round ${round + 1} of ${rounds}: p99 of the check ${p99Of(idle.check).toFixed(1)} ms, ` +
           `in the storm ${p99Of(storm.check).toFixed(1)} ms`,
