@@ -3,7 +3,10 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { build, type BuildOptions } from 'esbuild'
 
-/** Parts in machine code, and drivers of databases that Knex would load if there were any. */
+/**
+ * Parts in machine code, and drivers of databases that Knex would load if there were any. The list of common passwords is
+ * outside too, since it is asked for by name when it is needed (`src/accounts/rules.ts`).
+ */
 const external = [
   'argon2',
   'bcrypt',

@@ -47,8 +47,7 @@ export async function readJson(ctx: Context): Promise<unknown> {
 }
 
 /**
- * Reads the body of a request as {@link readJson} does, without the parser and the context it wants, which took
- * longer than the rest of a refresh does in this process (figures: bench/README.md).
+ * Reads the body of a request as {@link readJson} does, without the parser, and without the context of Koa that it wants.
  *
  * @throws AppError `unsupported-media-type`, `payload-too-large`, `malformed-request`
  */
