@@ -1,6 +1,6 @@
 /** The token check under full load, beside two references, in interleaved rounds. */
 import type { Service } from '../dev/stores.ts'
-import { enterOurs, oneGetName } from './ours.ts'
+import { enterOurs, oneGetName, type Entrant } from './ours.ts'
 import { measureRounds, sessionCount, type RoundOptions, type Variant } from './rounds.ts'
 import type { LocalServices, Stage } from './stage.ts'
 import type { Spread } from './statistics.ts'
@@ -26,8 +26,17 @@ export async function measureCheck(
   servers: { fixed: Service; latchkey: Service },
   options: RoundOptions,
 ): Promise<CheckFigures> {
-  const entrants = await enterOurs(stage, services, servers)
-  const { variantOf, ratio, p99Ratio } = await measureRounds(stage, 'token check', entrants, options)
+  return compare(stage, 'token check', await enterOurs(stage, services, servers), options)
+}
+
+/** Loads them in turn and holds them against bare Node with one GET, which is one of them; see {@link measureRounds}. */
+export async function compare(
+  stage: Stage,
+  topic: string,
+  entrants: Record<string, Entrant>,
+  options: RoundOptions,
+): Promise<CheckFigures> {
+  const { variantOf, ratio, p99Ratio } = await measureRounds(stage, topic, entrants, options)
   return {
     ...options,
     tokens: sessionCount,

@@ -19,6 +19,7 @@ import type { WriteFigures } from './writes.ts'
 export interface Figures {
   machine: { date: string; cores: number; pinned: boolean; node: string; redis: string; loadBefore: number }
   check?: CheckFigures
+  cluster?: CheckFigures
   operations?: OperationFigures
   memory?: MemoryFigures
   capacity?: CapacityFigures
@@ -56,9 +57,10 @@ export interface Table {
 
 /** The figures as tables, rounded to what they are worth. */
 export function tablesOf(figures: Figures): Table[] {
-  const { check, operations, memory, capacity, timing, peers, storm, start, scale, soak } = figures
+  const { check, cluster, operations, memory, capacity, timing, peers, storm, start, scale, soak } = figures
   return [
-    ...(check ? [checkTable(check)] : []),
+    ...(check ? [checkTable('Token check', check)] : []),
+    ...(cluster ? [checkTable('Token check on a Cluster of three primaries', cluster)] : []),
     ...(operations ? [operationsTable(operations), writesTable(operations.writes)] : []),
     ...(memory ? [memoryTable(memory)] : []),
     ...(capacity ? [capacityTable(capacity)] : []),
@@ -71,7 +73,7 @@ export function tablesOf(figures: Figures): Table[] {
   ]
 }
 
-function checkTable({ connections, tokens, rounds, seconds, servers }: CheckFigures): Table {
+function checkTable(title: string, { connections, tokens, rounds, seconds, servers }: CheckFigures): Table {
   const told = servers.flatMap(({ name, ratio, p99Ratio }) => {
     const target = checkTargets[name]
     if (target === undefined) return []
@@ -79,7 +81,7 @@ function checkTable({ connections, tokens, rounds, seconds, servers }: CheckFigu
     return `${name}: ${decimals(2)(ratio.median)} of (b), at least ${target}: ${verdict(ratio.median >= target)}; ${tail}.`
   })
   return {
-    title: `Token check, ${connections} connections, ${tokens} tokens, ${rounds} rounds of ${seconds} s`,
+    title: `${title}, ${connections} connections, ${tokens} tokens, ${rounds} rounds of ${seconds} s`,
     head: ['server', ...variantHead, 'ratio to (b)'],
     rows: servers.map(({ name, variant, ratio }) => [name, ...variantCells(variant), spread(ratio, decimals(2))]),
     remark: told.join(' '),

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { progress, run } from '../dev/process.ts'
 import { measureCapacity } from './capacity.ts'
 import { measureCheck } from './check.ts'
+import { measureCluster } from './cluster.ts'
 import { measureMemory } from './memory.ts'
 import { measureOperations } from './operations.ts'
 import { measurePeers } from './peers.ts'
@@ -24,15 +25,15 @@ const usage = `Usage: npm run bench -- [options]
   --connections N  connections of the load (64)
   --sessions N     in the largest Redis of the scale (1000000); 5000000 take 6 GB and two minutes more
   --minutes N      of the soak (10)
-  --only PART      one part only: check, operations, memory, capacity, timing, storm, start, scale, soak or peers
-                   (npm run bench:peers); without it all but the soak and the peers
+  --only PART      one part only: check, operations, memory, capacity, timing, storm, start, scale, cluster, soak or
+                   peers (npm run bench:peers); without it all but the last three
   --svg FILE       a plot of the peers besides
   --json           figures as JSON
   --markdown       tables as they stand in bench/README.md
 `
 const standard = ['check', 'operations', 'memory', 'capacity', 'timing', 'storm', 'start', 'scale'] as const
-/** One takes long, and the peers are packages that have to be installed first. */
-const onRequest = ['soak', 'peers'] as const
+/** Six more servers, a long time, and packages that have to be installed first. */
+const onRequest = ['cluster', 'soak', 'peers'] as const
 const parts = [...standard, ...onRequest] as const
 const busyLoad = 0.5
 
@@ -109,6 +110,8 @@ async function bench(options: Options, signal: AbortSignal): Promise<Figures> {
     const servers = { fixed: await stage.startFixed(), latchkey: await stage.startLatchkey() }
     if (asked.includes('check'))
       figures.check = await measureCheck(stage, services, servers, { rounds, seconds, connections })
+    if (asked.includes('cluster'))
+      figures.cluster = await measureCluster(stage, services, servers, { rounds, seconds, connections })
     if (asked.includes('operations'))
       figures.operations = await measureOperations(stage, services, servers, { rounds, seconds, connections })
     if (asked.includes('memory')) figures.memory = await measureMemory(stage)

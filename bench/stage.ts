@@ -7,7 +7,7 @@ import path from 'node:path'
 import { Redis } from 'ioredis'
 import knexModule, { type Knex } from 'knex'
 import { launch, run, serviceOf } from '../dev/process.ts'
-import { discard, startPostgres, startRedis, temporaryDir, type Service } from '../dev/stores.ts'
+import { discard, startCluster, startPostgres, startRedis, temporaryDir, type Service } from '../dev/stores.ts'
 import { readConfig } from '../src/config.ts'
 import { createServices } from '../src/services.ts'
 import { findCores, type Cores } from './cores.ts'
@@ -73,6 +73,16 @@ export async function openStage(signal: AbortSignal) {
     const started = await startRedis({ dir: fresh, ephemeral: true, port: await freePort(), signal })
     if (cores) await pin(started.pid, cores.rest)
     return started
+  }
+
+  /** Starts three primaries with a replica each, which keep nothing on disk, and gives their address. */
+  async function startFreshCluster(): Promise<string> {
+    const { url, nodes } = await startCluster({ dir: path.join(dir, 'cluster'), ephemeral: true, signal })
+    for (const { port } of nodes) {
+      const said = await connectRedis(`redis://127.0.0.1:${port}`).info('server')
+      if (cores) await pin(Number(/^process_id:(\d+)/m.exec(said)?.[1]), cores.rest)
+    }
+    return url
   }
 
   /** Latchkey's own parts on a Redis, to prepare what a measurement needs without going over HTTP. */
@@ -165,6 +175,7 @@ export async function openStage(signal: AbortSignal) {
     latchkeyEnv,
     freePort,
     startFreshRedis,
+    startFreshCluster,
     openServices,
     connectRedis,
     connectPostgres,
