@@ -118,7 +118,7 @@ export function createSignIn({
    * One answer for every cause, after the same work: an unknown name, a wrong password, a disabled account.
    *
    * @throws AppError `invalid-credentials`; `email-unverified` after the right password only; `too-many-attempts` for the
-   *   account, known or not, or the client's address; `unavailable`, before a store is asked, when more are on their
+   *   account, known or not, or the client's address; `unavailable`, before PostgreSQL is asked, when more are on their
    *   way than can be hashed
    */
   async function logIn(asked: Login): Promise<SignedIn> {
