@@ -46,7 +46,11 @@ export async function openStage(signal: AbortSignal) {
       isReady,
     }: { env?: NodeJS.ProcessEnv; pinned?: boolean; isReady?: (url: string) => Promise<boolean> } = {},
   ): Promise<Service> {
-    const address = () => /http:\/\/[\w.]+:\d+/.exec(fs.readFileSync(path.join(dir, `${name}.log`), 'utf8'))?.[0]
+    const address = () => {
+      const lines = fs.readFileSync(path.join(dir, `${name}.log`), 'utf8').split('\n')
+      const ofAll = lines.filter((line) => !line.includes('"ops.started"')).join('\n')
+      return /http:\/\/[\w.]+:\d+/.exec(ofAll)?.[0]
+    }
     const [command, ...all] = [...(cores && pinned ? ['taskset', '-c', cores.server] : []), process.execPath, ...args]
     const mark = await launch({
       dir,
