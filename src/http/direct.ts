@@ -11,10 +11,10 @@ import { routes } from './routes/index.ts'
  * Answers without Koa whatever a route takes that has no parameters in its path or after a `?`: token checks, logins,
  * refreshes.
  *
- * Koa's context, its middleware and its router take longer than a whole token check with its round trip to Redis (figures:
- * bench/README.md, "Where the time goes"). The routes
- * are the same ones, declared and handled once, and their answers are the same to the byte; a request that is in any way
- * out of the ordinary (a query, another method, no Host) is left to Koa.
+ * Koa's context, its middleware and its router take longer than a whole token check with its round trip to Redis
+ * (figures: bench/README.md, "Where the time goes"). The routes are the same ones, declared and handled once, and their
+ * answers are the same to the byte; a request that is in any way out of the ordinary (a query, another method, no Host)
+ * is left to Koa.
  *
  * @returns what takes a request and answers it, or says `false` and has not touched it
  */
