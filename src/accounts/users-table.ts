@@ -245,23 +245,23 @@ export function createUsersTable(knex: Knex) {
    * ending, the epoch, the person's state.
    */
   const standing = gather<AskedSession, Standing>(standingsMax, async (batch) => {
-    const asked = batch.filter(isNamed)
-    for (const one of batch) if (!isNamed(one)) one.resolve({ kind: 'ended', reason: 'revoked' })
+    const asked = batch.filter(({ question }) => isNamed(question))
+    for (const { question, resolve } of batch) if (!isNamed(question)) resolve({ kind: 'ended', reason: 'revoked' })
     if (asked.length === 0) return
     const rows = (await fromPostgres(
       knex
         .select('users.*', 'session_endings.reason as ended_reason')
         .fromRaw(
           knex.raw('unnest(?::uuid[], ?::uuid[]) with ordinality as asked (session_id, user_id, place)', [
-            asked.map(({ id }) => id),
-            asked.map(({ userId }) => userId),
+            asked.map(({ question }) => question.id),
+            asked.map(({ question }) => question.userId),
           ]),
         )
         .leftJoin('users', 'users.id', 'asked.user_id')
         .leftJoin('session_endings', 'session_endings.session_id', 'asked.session_id')
         .orderBy('place'),
     )) as (UserRow & { ended_reason: EndReason | null })[]
-    asked.forEach(({ epoch, resolve }, i) => resolve(standingIn(rows[i]!, epoch)))
+    asked.forEach(({ question, resolve }, i) => resolve(standingIn(rows[i]!, question.epoch)))
   })
 
   /** Of several sessions those that PostgreSQL does not let go on, each with why. */

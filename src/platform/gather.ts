@@ -1,5 +1,6 @@
 /** A question of a batch, with what settles it. */
-export type Asked<Question, Answer> = Question & {
+export interface Asked<Question, Answer> {
+  question: Question
   resolve: (answer: Answer) => void
   reject: (error: unknown) => void
 }
@@ -11,7 +12,7 @@ export type Asked<Question, Answer> = Question & {
  * @param batchMax of how many questions one is made at most
  * @param askAll settles each of a batch; where it throws, those that are left fail with it
  */
-export function gather<Question extends object, Answer>(
+export function gather<Question, Answer>(
   batchMax: number,
   askAll: (batch: Asked<Question, Answer>[]) => Promise<void>,
 ): (question: Question) => Promise<Answer> {
@@ -33,6 +34,6 @@ export function gather<Question extends object, Answer>(
 
   return (question) =>
     new Promise((resolve, reject) => {
-      if (waiting.push({ ...question, resolve, reject }) === 1) setImmediate(sendAll)
+      if (waiting.push({ question, resolve, reject }) === 1) setImmediate(sendAll)
     })
 }

@@ -45,26 +45,21 @@ export function createLookUp(
       if (isRepeated) throw new AppError('unavailable')
     }
   }
-  const lookUp = isCluster(redis)
-    ? gather<Question, LookedUp>(clusterMax, askEachServer(redis, continuity, keys, believed))
-    : gather<Question, LookedUp>(scriptMax, askOnce(redis, keys, believed))
-  return (pointerKey) => lookUp({ pointerKey })
+  return isCluster(redis)
+    ? gather(clusterMax, askEachServer(redis, continuity, keys, believed))
+    : gather(scriptMax, askOnce(redis, keys, believed))
 }
 
 type Believed = <T>(key: string, ask: () => Promise<T>) => Promise<T>
 
-interface Question {
-  pointerKey: string
-}
-
-/** Looks up some digests, and says of each when it is found or cannot be. */
+/** Looks up some tokens by the keys of their pointers, and says of each when it is found or cannot be. */
 type LookUpAll = (batch: Waiting[]) => Promise<void>
-type Waiting = Asked<Question, LookedUp>
+type Waiting = Asked<string, LookedUp>
 
 /** One script for them all. */
 function askOnce(redis: SessionScripts, keys: Keys, believed: Believed): LookUpAll {
   return async (batch) => {
-    const pointers = batch.map(({ pointerKey }) => pointerKey)
+    const pointers = batch.map(({ question }) => question)
     const found = await believed(pointers[0]!, () =>
       fromRedis(redis.latchkeyLookUp(batch.length, ...pointers, keys.sessionsStart)),
     )
@@ -96,7 +91,7 @@ function askEachServer(
   async function askForPointers(batch: Waiting[], node: Node): Promise<void> {
     const answers = await readAll<string>(
       node,
-      batch.map(({ pointerKey }) => ['get', pointerKey]),
+      batch.map(({ question }) => ['get', question]),
     )
     const led: Led[] = []
     const alone: Waiting[] = []
@@ -134,9 +129,9 @@ function askEachServer(
   }
 
   /** Asks for one token by itself: the client of the cluster follows what has moved, and learns where things are. */
-  async function askAlone({ pointerKey, resolve, reject }: Waiting): Promise<void> {
+  async function askAlone({ question, resolve, reject }: Waiting): Promise<void> {
     try {
-      const pointer = (await fromRedis(unlessOfAnotherType(redis.get(pointerKey)))) ?? null
+      const pointer = (await fromRedis(unlessOfAnotherType(redis.get(question)))) ?? null
       const target = parsePointer(pointer)
       if (!target) return resolve({ pointer, session: null, card: null })
       const key = keys.sessions(target.userId)
@@ -172,7 +167,7 @@ function askEachServer(
     )
   }
 
-  return (batch) => eachServer(batch, ({ pointerKey }) => pointerKey, askForPointers)
+  return (batch) => eachServer(batch, ({ question }) => question, askForPointers)
 }
 
 /** `elsewhere`: with another server by now, or soon. A key that somebody made of another type holds nothing. */
