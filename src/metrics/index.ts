@@ -3,6 +3,7 @@ import { logEvents, type Log, type LogEvent, type LogFields } from '../platform/
 import type { Readiness } from '../platform/readiness.ts'
 import { metricDefinitions, type Definition, type MetricName } from './definitions.ts'
 import { kept } from './kept.ts'
+import { createRequestDurations } from './request-durations.ts'
 import { worstOfAll, type Figures } from './tally.ts'
 
 export { metricDefinitions } from './definitions.ts'
@@ -83,7 +84,10 @@ export function createMetrics() {
   const limits = counter('latchkey_limits_reached_total')
   const mails = counter('latchkey_mails_total')
   const loudEvents = counter('latchkey_log_events_total')
-  const requests = histogram('latchkey_http_request_duration_seconds')
+  const requests = createRequestDurations(registry, {
+    name: 'latchkey_http_request_duration_seconds',
+    ...metricDefinitions.latchkey_http_request_duration_seconds,
+  })
   const commands = histogram('latchkey_redis_command_duration_seconds')
   const queries = histogram('latchkey_postgres_query_duration_seconds')
   const hashWaits = histogram('latchkey_password_hash_wait_seconds')
@@ -109,7 +113,7 @@ export function createMetrics() {
   })
 
   function countRequest({ method = '', route = '', status = 0, duration_ms = 0, code, reason }: LogFields): void {
-    requests.observe({ method, route, status: `${Math.floor(status / 100)}xx` }, duration_ms / 1000)
+    requests.observe(method, route, status, duration_ms / 1000)
     if (code === undefined) return
     const elsewhere = code === 'too-many-attempts' || code === 'unavailable'
     if (route === '/v1/auth/login' && (elsewhere || code === 'email-unverified')) logins.inc({ outcome: code })

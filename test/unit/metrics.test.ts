@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { Histogram, Registry } from 'prom-client'
 import { createMetrics, createTally, metricDefinitions } from '../../src/metrics/index.ts'
 import { kept } from '../../src/metrics/kept.ts'
 import type { LogEvent, LogFields } from '../../src/platform/log.ts'
@@ -39,6 +40,36 @@ describe('the metrics of a process', () => {
       ['sessions.ended', { reason: 'logged-out-everywhere', count: 3 }],
       ['mail.failed', { reason: '550' }],
     ])
+  })
+
+  it('tell how long requests took as a histogram of prom-client does', async () => {
+    const name = 'latchkey_http_request_duration_seconds'
+    const { help, labels, buckets } = metricDefinitions[name]
+    const registry = new Registry()
+    const theirs = new Histogram({
+      name,
+      help,
+      labelNames: Object.keys(labels),
+      buckets: [...buckets],
+      registers: [registry],
+    })
+    const ours = createMetrics()
+    const log = ours.counting(() => undefined)
+
+    for (const [method, route, status, duration_ms] of [
+      ['GET', '/forward-auth', 200, 0.4],
+      ['GET', '/forward-auth', 200, 1],
+      ['GET', '/forward-auth', 200, 2.5001],
+      ['GET', '/forward-auth', 401, 5000],
+      ['GET', '/v1/users/"a\\b"', 204, 5001],
+      ['POST', '/forward-auth', 200, 0],
+    ] as const) {
+      log('request.done', { method, route, status, duration_ms })
+      theirs.observe({ method, route, status: `${Math.floor(status / 100)}xx` }, duration_ms / 1000)
+    }
+
+    const linesOf = (text: string) => text.split('\n').filter((line) => line.includes(name))
+    expect(linesOf(await ours.text())).to.have.members(linesOf(await registry.metrics()))
   })
 
   it('leave out what nobody can tell yet', async () => {
@@ -96,7 +127,10 @@ describe('the tally of several processes', () => {
   const registered = (count: number) =>
     saying((metrics) => {
       const log = metrics.counting(() => undefined)
-      for (let i = 0; i < count; i++) log('account.registered')
+      for (let i = 0; i < count; i++) {
+        log('account.registered')
+        log('request.done', { method: 'POST', route: '/v1/auth/register', status: 201, duration_ms: 1 })
+      }
       metrics.hashWaited(3)
     })
   const ofShared = (open: number, up: boolean) =>
@@ -121,6 +155,7 @@ describe('the tally of several processes', () => {
     const text = await tally.text(await registered(10))
 
     expect(text).to.include('\nlatchkey_registrations_total 18\n')
+    expect(text).to.match(/^latchkey_http_request_duration_seconds_count\{.*"2xx".*\} 18$/m)
     expect(text).to.include('\nlatchkey_password_hash_wait_seconds_bucket{le="4"} 4\n')
     expect(text).to.include('\nlatchkey_password_hash_wait_seconds_count 4\n')
   })
