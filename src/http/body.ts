@@ -65,6 +65,9 @@ export async function readJsonDirectly(request: IncomingMessage): Promise<unknow
   return body
 }
 
+/** The parameters of a form; undefined for one without a value. */
+export type Form = Readonly<Record<string, string | undefined>>
+
 /**
  * Reads the body of a request as a form, as the OAuth endpoints take it (RFC 6749 §3.2): a parameter that occurs twice
  * makes it malformed, and one without a value counts as missing.
@@ -74,17 +77,18 @@ export async function readJsonDirectly(request: IncomingMessage): Promise<unknow
  *
  * @throws AppError `unsupported-media-type`, `payload-too-large`, `malformed-request`
  */
-export async function readForm(request: IncomingMessage): Promise<Record<string, string>> {
-  if (!(await hasBody(request, formType))) return {}
+export async function readForm(request: IncomingMessage): Promise<Form> {
+  const parameters = Object.create(null) as Record<string, string | undefined> // none of its names means anything
+  if (!(await hasBody(request, formType))) return parameters
   const text = await readText(request)
   if (/%(?![\da-f]{2})/i.test(text)) throw new AppError('malformed-request')
-  const parameters = new Map<string, string>()
   // URLSearchParams would take a question mark at the beginning for the start of a query, and drop it.
   for (const [name, value] of new URLSearchParams(`&${text}`)) {
-    if (parameters.has(name) || `${name}${value}`.includes('\uFFFD')) throw new AppError('malformed-request')
-    parameters.set(name, value)
+    if (name in parameters || name.includes('\uFFFD') || value.includes('\uFFFD'))
+      throw new AppError('malformed-request')
+    parameters[name] = value === '' ? undefined : value
   }
-  return Object.fromEntries([...parameters].filter(([, value]) => value !== ''))
+  return parameters
 }
 
 /** Whether there is a body, in UTF-8 and as it was written. @throws AppError `unsupported-media-type` for any other */

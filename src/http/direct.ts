@@ -19,10 +19,14 @@ import { routes } from './routes/index.ts'
  * @returns what takes a request and answers it, or says `false` and has not touched it
  */
 export function createDirect({ services, ...around }: Around & { services: Services }) {
-  const direct = new Map(routes.filter(isDirect).map((route) => [`${methodOf(route)} ${route.path}`, route]))
+  const direct = new Map<string | undefined, Map<string | undefined, Route>>()
+  for (const route of routes.filter(isDirect)) {
+    const ofPath = direct.get(route.path) ?? new Map<string, Route>()
+    direct.set(route.path, ofPath.set(methodOf(route), route))
+  }
 
   return (request: IncomingMessage, response: ServerResponse): boolean => {
-    const route = direct.get(`${request.method} ${request.url}`)
+    const route = direct.get(request.url)?.get(request.method)
     if (route === undefined || request.headers.host === undefined) return false
     void answer(route, request, response)
     return true

@@ -85,11 +85,15 @@ function credentialsIn(authorization: string): { id: string; secret: string } | 
   const colon = text.indexOf(':')
   if (colon === -1) return null
   try {
-    const decode = (part: string) => decodeURIComponent(part.replaceAll('+', ' '))
-    return { id: decode(text.slice(0, colon)), secret: decode(text.slice(colon + 1)) }
+    return { id: formDecoded(text.slice(0, colon)), secret: formDecoded(text.slice(colon + 1)) }
   } catch {
     return null
   }
+}
+
+/** @throws URIError */
+function formDecoded(text: string): string {
+  return /[%+]/.test(text) ? decodeURIComponent(text.replaceAll('+', ' ')) : text
 }
 
 async function unknownToken({ address }: Client, { throttle }: Services): Promise<AppError> {

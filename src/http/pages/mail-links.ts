@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import { AppError } from '../../errors.ts'
-import { readForm } from '../body.ts'
+import { readForm, type Form } from '../body.ts'
 import type { Exchange } from '../exchange.ts'
 import { clientOf } from '../guard.ts'
 import { problemKinds } from '../problems.ts'
@@ -17,7 +17,6 @@ export const mailLinkPages = {
 } as const
 
 type Path = keyof typeof mailLinkPages
-type Form = Record<string, string>
 
 /** Shows the form. The token is taken from the address and goes back in the body. */
 export function showMailLinkPage(path: Path, ctx: Context): void {

@@ -32,7 +32,7 @@ export const introspect = defineRoute({
       active: true,
       sub: userId,
       sid: sessionId,
-      ...(username !== null && { username }),
+      username: username ?? undefined,
       email,
       email_verified: verified,
       role,
