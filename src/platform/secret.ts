@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
 
 const nonceBytes = 12
 const tagBytes = 16
@@ -31,6 +31,16 @@ export function unseal(sealed: string, secret: string, context: string): Buffer 
   }
 }
 
-function deriveKey(secret: string, context: string): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', secret, '', context, 32))
+/**
+ * HKDF-SHA256 without a salt, for a key as long as the hash: extract, and the one block of expand (RFC 5869 §2.2, §2.3).
+ *
+ * Node's `hkdfSync` says the same and takes four times as long, as it makes a key object and a job each time; a refresh
+ * comes here once (figures: bench/README.md).
+ */
+function deriveKey(secret: string, context: string): Buffer {
+  const extracted = createHmac('sha256', noSalt).update(secret).digest()
+  return createHmac('sha256', extracted).update(context).update(firstBlock).digest()
 }
+
+const noSalt = Buffer.alloc(32)
+const firstBlock = Buffer.of(1)

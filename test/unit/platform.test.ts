@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { createDecipheriv, hkdfSync } from 'node:crypto'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import fc from 'fast-check'
@@ -25,6 +26,18 @@ describe('a sealed text', () => {
     expect(unseal(sealed, 'secret', 'session 2')).to.equal(null)
     expect(unseal(bent.toString('base64'), 'secret', 'session 1')).to.equal(null)
     for (const text of ['', 'AA==', 'no base64']) expect(unseal(text, 'secret', 'session 1')).to.equal(null)
+  })
+
+  it('has the key that HKDF-SHA256 of Node derives', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1 }), fc.string(), (secret, context) => {
+        const sealed = Buffer.from(seal(Buffer.from('the pair'), secret, context), 'base64')
+        const key = new Uint8Array(hkdfSync('sha256', secret, '', context, 32))
+        const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12))
+        decipher.setAAD(Buffer.from(context)).setAuthTag(sealed.subarray(12, 28))
+        expect(decipher.update(sealed.subarray(28), undefined, 'utf8') + decipher.final('utf8')).to.equal('the pair')
+      }),
+    )
   })
 
   it('is another one each time', () => {
