@@ -274,6 +274,7 @@ describe('OAuth endpoints', function () {
           `token=${token}&%74oken=${token}`,
           `token=${token}&token_type_hint=a&token_type_hint=a`,
           `token=${token}&other=1&other=2`,
+          `token=${token}&__proto__=1&__proto__=2`,
         ])
           expectOauthError(
             await post(path, form),

@@ -63,13 +63,20 @@ describe('the metrics of a process', () => {
       ['GET', '/forward-auth', 401, 5000],
       ['GET', '/v1/users/"a\\b"', 204, 5001],
       ['POST', '/forward-auth', 200, 0],
+      ['POST', '/forward-auth', 503, 3],
     ] as const) {
       log('request.done', { method, route, status, duration_ms })
       theirs.observe({ method, route, status: `${Math.floor(status / 100)}xx` }, duration_ms / 1000)
     }
 
-    const linesOf = (text: string) => text.split('\n').filter((line) => line.includes(name))
-    expect(linesOf(await ours.text())).to.have.members(linesOf(await registry.metrics()))
+    // One series after another, each in the order in which it is told.
+    const seriesOf = (line: string) => /\{(?:le="[^"]*",)?(.*)\}/.exec(line)?.[1] ?? ''
+    const linesOf = (text: string) =>
+      text
+        .split('\n')
+        .filter((line) => line.includes(name))
+        .toSorted((one, other) => seriesOf(one).localeCompare(seriesOf(other)))
+    expect(linesOf(await ours.text())).to.deep.equal(linesOf(await registry.metrics()))
   })
 
   it('leave out what nobody can tell yet', async () => {
@@ -156,6 +163,8 @@ describe('the tally of several processes', () => {
 
     expect(text).to.include('\nlatchkey_registrations_total 18\n')
     expect(text).to.match(/^latchkey_http_request_duration_seconds_count\{.*"2xx".*\} 18$/m)
+    expect(text).to.match(/^latchkey_http_request_duration_seconds_bucket\{.*le="0.001".*\} 18$/m)
+    expect(text).to.match(/^latchkey_http_request_duration_seconds_bucket\{.*le="\+Inf".*\} 18$/m)
     expect(text).to.include('\nlatchkey_password_hash_wait_seconds_bucket{le="4"} 4\n')
     expect(text).to.include('\nlatchkey_password_hash_wait_seconds_count 4\n')
   })

@@ -30,7 +30,7 @@ describe('a sealed text', () => {
 
   it('has the key that HKDF-SHA256 of Node derives', () => {
     fc.assert(
-      fc.property(fc.string({ minLength: 1 }), fc.string(), (secret, context) => {
+      fc.property(fc.string({ unit: 'binary', maxLength: 200 }), fc.string({ unit: 'binary' }), (secret, context) => {
         const sealed = Buffer.from(seal(Buffer.from('the pair'), secret, context), 'base64')
         const key = new Uint8Array(hkdfSync('sha256', secret, '', context, 32))
         const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12))
