@@ -50,21 +50,12 @@ export function createRequestDurations(
     ]
   }
 
-  const metric = {
-    name,
-    help,
-    type: 'histogram',
-    aggregator: 'sum',
-    get: async () => ({
-      name,
-      help,
-      type: 'histogram',
-      aggregator: 'sum',
-      values: [...series.values()].flatMap((ofMethod) =>
-        [...ofMethod.values()].flatMap((ofRoute) => Object.values(ofRoute).flatMap(figuresOf)),
-      ),
-    }),
-  }
+  const allFigures = () =>
+    [...series.values()].flatMap((ofMethod) =>
+      [...ofMethod.values()].flatMap((ofRoute) => Object.values(ofRoute).flatMap(figuresOf)),
+    )
+  const description = { name, help, type: 'histogram', aggregator: 'sum' }
+  const metric = { ...description, get: async () => ({ ...description, values: allFigures() }) }
   registry.registerMetric(metric as unknown as Registered)
 
   return {

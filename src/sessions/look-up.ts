@@ -59,7 +59,7 @@ type Waiting = Asked<string, LookedUp>
 /** One script for them all. */
 function askOnce(redis: SessionScripts, keys: Keys, believed: Believed): LookUpAll {
   return async (batch) => {
-    const pointers = batch.map(({ question }) => question)
+    const pointers = batch.map(({ question: pointerKey }) => pointerKey)
     const found = await believed(pointers[0]!, () =>
       fromRedis(redis.latchkeyLookUp(batch.length, ...pointers, keys.sessionsStart)),
     )
@@ -91,7 +91,7 @@ function askEachServer(
   async function askForPointers(batch: Waiting[], node: Node): Promise<void> {
     const answers = await readAll<string>(
       node,
-      batch.map(({ question }) => ['get', question]),
+      batch.map(({ question: pointerKey }) => ['get', pointerKey]),
     )
     const led: Led[] = []
     const alone: Waiting[] = []
@@ -129,9 +129,9 @@ function askEachServer(
   }
 
   /** Asks for one token by itself: the client of the cluster follows what has moved, and learns where things are. */
-  async function askAlone({ question, resolve, reject }: Waiting): Promise<void> {
+  async function askAlone({ question: pointerKey, resolve, reject }: Waiting): Promise<void> {
     try {
-      const pointer = (await fromRedis(unlessOfAnotherType(redis.get(question)))) ?? null
+      const pointer = (await fromRedis(unlessOfAnotherType(redis.get(pointerKey)))) ?? null
       const target = parsePointer(pointer)
       if (!target) return resolve({ pointer, session: null, card: null })
       const key = keys.sessions(target.userId)
@@ -167,7 +167,7 @@ function askEachServer(
     )
   }
 
-  return (batch) => eachServer(batch, ({ question }) => question, askForPointers)
+  return (batch) => eachServer(batch, ({ question: pointerKey }) => pointerKey, askForPointers)
 }
 
 /** `elsewhere`: with another server by now, or soon. A key that somebody made of another type holds nothing. */
