@@ -5,6 +5,7 @@ import { createMetrics, createTally, type Figures, type Metrics } from './metric
 import { createLog, type Log } from './platform/log.ts'
 import { lowerPoolPriority } from './platform/pool-priority.ts'
 import type { Checks, Readiness } from './platform/readiness.ts'
+import { keepRequestsYoung } from './platform/young-objects.ts'
 import { serve, serveInternally } from './serve.ts'
 
 /** What the first process asks of the others, and what they answer with. */
@@ -45,6 +46,7 @@ export async function serveUntilSignal(config: Config): Promise<void> {
   const signal = new Promise<void>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => resolve())
   })
+  keepRequestsYoung()
   void lowerPoolPriority()
   if (config.processes === 1) return serveAlone(config, signal)
   if (cluster.isPrimary) return lead(config, signal)
