@@ -14,6 +14,9 @@ import { findCores, type Cores } from './cores.ts'
 
 export const root = path.resolve(import.meta.dirname, '..')
 
+/** What `npm run start:prod` gives to Node.js. */
+export const startArgs = startScript().split(' ').slice(2)
+
 export type Stage = Awaited<ReturnType<typeof openStage>>
 export type LocalServices = ReturnType<typeof createServices>
 
@@ -164,7 +167,7 @@ export async function openStage(signal: AbortSignal) {
      * @param pinned whether it has one core, or all of them from its start
      */
     startLatchkey: (name = 'latchkey', env: NodeJS.ProcessEnv = {}, { pinned = true }: { pinned?: boolean } = {}) =>
-      startServer(name, ['dist/src/main.js'], {
+      startServer(name, startArgs, {
         env: { ...latchkeyEnv(), ...env },
         pinned,
         isReady: async (url) => (await fetch(`${url}/health/ready`)).ok,
@@ -195,6 +198,13 @@ export async function pin(pid: number, cores: string): Promise<void> {
 /** Lets a server have every core again. */
 export async function unpin(pid: number, cores: Cores | null): Promise<void> {
   if (cores) await pin(pid, `${cores.server},${cores.rest}`)
+}
+
+function startScript(): string {
+  const { scripts } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+    scripts: Record<'start:prod', string>
+  }
+  return scripts['start:prod']
 }
 
 async function freePort(): Promise<number> {

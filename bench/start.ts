@@ -2,14 +2,13 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
-import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { progress } from '../dev/process.ts'
 import { createClient, type Client } from './client.ts'
 import { cpuSecondsOf } from './cores.ts'
 import { inLanes } from './lanes.ts'
 import { password, register } from './people.ts'
-import { openSession, root, type LocalServices, type Stage } from './stage.ts'
+import { openSession, root, startArgs, type LocalServices, type Stage } from './stage.ts'
 import { spreadOf, type Spread } from './statistics.ts'
 
 export interface StartFigures {
@@ -91,7 +90,7 @@ async function startOnce(
   const client = createClient(`http://127.0.0.1:${port}`)
   const env = { ...process.env, NODE_ENV: 'production', ...latchkeyEnv(), PORT: String(port) }
   const startedAt = performance.now()
-  const child = spawn(process.execPath, [path.join(root, 'dist/src/main.js')], { env, stdio: 'ignore' })
+  const child = spawn(process.execPath, startArgs, { cwd: root, env, stdio: 'ignore' })
   const exited = once(child, 'exit')
   try {
     const until = async (ask: string, shown?: string) => {

@@ -49,7 +49,10 @@ describe('the Dockerfile', () => {
   it('ends as a user without rights, with production packages only, and by signals that reach Node.js', () => {
     expect(last('USER').text).to.match(/^[1-9]\d*:[1-9]\d*$/)
     expect(last('STOPSIGNAL').text).to.equal('SIGTERM')
-    expect(wordsOf(last('CMD'))).to.deep.equal(['node', 'dist/src/main.js'])
+    const { scripts } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>
+    }
+    expect(['exec', ...wordsOf(last('CMD'))].join(' ')).to.equal(scripts['start:prod'])
     expect(wordsOf(last('HEALTHCHECK'))[0]).to.equal('node')
     const packages = final.instructions
       .filter(({ name }) => name === 'COPY')
