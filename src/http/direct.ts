@@ -70,5 +70,15 @@ function send(response: ServerResponse, exchange: Exchange, { status, headers, b
   if (status !== 204) list.push('Content-Length', String(Buffer.byteLength(text)))
   if (exchange.isLast) list.push('Connection', 'close')
   response.writeHead(status, STATUS_CODES[status], list)
-  response.end(text)
+  endAtOnce(response, text)
+}
+
+/** Ends an answer with one write to its connection; `end(text)` makes two of it, the second of them empty. */
+function endAtOnce(response: ServerResponse, text: string): void {
+  const { socket } = response
+  if (text === '' || socket === null) return void response.end(text)
+  socket.cork()
+  response.write(text)
+  socket.uncork()
+  response.end()
 }

@@ -8,7 +8,7 @@ import { aServiceClient, basicOf, type Credentials } from '../support/command-li
 import { eventually } from '../support/eventually.ts'
 import { ownRedis } from '../support/own-stores.ts'
 import { aPerson, aSession } from '../support/people.ts'
-import { sendRaw, type RawAnswer } from '../support/raw.ts'
+import { readAllOf, sendRaw, type RawAnswer } from '../support/raw.ts'
 import { startService, type TestService } from '../support/service.ts'
 
 interface Asked {
@@ -214,6 +214,26 @@ describe('a request that is answered without Koa', function () {
       ask(service, '/v1/auth/logout', { ...post('', other.access_token), body: '' }),
     ])
     for (const { direct, byKoa } of loggedOut) expect([direct.status, byKoa.status]).to.deep.equal([204, 401])
+  })
+
+  it('gets its answer whole and in its turn when many come in one piece', async () => {
+    const { client, url } = service
+    const people = await Promise.all([aPerson(client), aPerson(client), aPerson(client)])
+    const paths = ['/v1/protected', '/v1/me', '/forward-auth']
+    const asked = Array.from({ length: 600 }, (_, i) => ({ path: paths[i % 3]!, ...people[(i % 7) % 3]! }))
+    const bytes = asked.map(
+      ({ path, tokens }, i) =>
+        `GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${tokens.access_token}\r\n` +
+        `${i === asked.length - 1 ? 'Connection: close\r\n' : ''}\r\n`,
+    )
+
+    const answers = (await readAllOf(url, bytes.join(''))).split(/(?=HTTP\/1\.1 )/)
+
+    expect(answers).to.have.length(asked.length)
+    answers.forEach((answer, i) => {
+      expect(answer).to.match(/^HTTP\/1\.1 200 OK\r\n/)
+      expect(answer).to.include(asked[i]!.id)
+    })
   })
 
   it('is told to the log also when its sender leaves while it is asked who that is', async () => {

@@ -27,15 +27,20 @@ export async function sendRaw(url: string, bytes: string | Buffer): Promise<RawA
   return answer
 }
 
-/** Sends bytes and reads the statuses of all answers, until the service closes the connection. */
-export async function statusesOf(url: string, bytes: string): Promise<number[]> {
+/** Sends bytes and reads all that comes, until the service closes the connection. */
+export async function readAllOf(url: string, bytes: string): Promise<string> {
   const { hostname, port } = new URL(url)
   const socket = net.connect(Number(port), hostname)
   await once(socket, 'connect')
   socket.write(bytes)
   let text = ''
   for await (const chunk of socket as AsyncIterable<Buffer>) text += chunk.toString('latin1')
-  return [...text.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status))
+  return text
+}
+
+/** Sends bytes and reads the statuses of all answers, until the service closes the connection. */
+export async function statusesOf(url: string, bytes: string): Promise<number[]> {
+  return [...(await readAllOf(url, bytes)).matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status))
 }
 
 function parse(text: string): RawAnswer | null {
