@@ -2,7 +2,7 @@ import { validate } from 'uuid'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Continuity } from '../platform/continuity.ts'
-import { fromRedis, isCluster, knownPrimariesOf, type Node, type Redis } from '../platform/redis.ts'
+import { fromRedis, isCluster, knownPrimariesOf, sendTogether, type Node, type Redis } from '../platform/redis.ts'
 import { seal, unseal } from '../platform/secret.ts'
 import { createKeys, mintSessionId, parsePointer, pointerTo, type Target } from './keys.ts'
 import { createLookUp } from './look-up.ts'
@@ -198,19 +198,21 @@ export function createSessions({
     if (!isCluster(redis)) {
       const [access, refreshed] = pointers
       const answer = await fromRedis(
-        redis.latchkeyRotate(
-          keys.sessions(next.userId),
-          access.key,
-          refreshed.key,
-          spent,
-          next.id,
-          held.json,
-          encodeSession(next),
-          encodeCard(card),
-          access.target,
-          access.lifeMs,
-          refreshed.lifeMs,
-          reuseWindowMs,
+        sendTogether(redis, () =>
+          redis.latchkeyRotate(
+            keys.sessions(next.userId),
+            access.key,
+            refreshed.key,
+            spent,
+            next.id,
+            held.json,
+            encodeSession(next),
+            encodeCard(card),
+            access.target,
+            access.lifeMs,
+            refreshed.lifeMs,
+            reuseWindowMs,
+          ),
         ),
       )
       return outcomeOf(next, answer)
