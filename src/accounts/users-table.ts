@@ -77,6 +77,14 @@ export type UsersTable = ReturnType<typeof createUsersTable>
 /** Of how many sessions PostgreSQL is asked at once. */
 const standingsMax = 64
 
+/** Each as it was asked, its person and its ending; as text, since building it would take a twentieth of a refresh. */
+const standings = `
+  select users.*, session_endings.reason as ended_reason
+  from unnest(?::uuid[], ?::uuid[]) with ordinality as asked (session_id, user_id, place)
+  left join users on users.id = asked.user_id
+  left join session_endings on session_endings.session_id = asked.session_id
+  order by place`
+
 /** Any fixed number: the advisory lock on which imports take turns. */
 export const importLock = 0x69_6d_70_6f
 
@@ -248,19 +256,9 @@ export function createUsersTable(knex: Knex) {
     const asked = batch.filter(({ question }) => isNamed(question))
     for (const { question, resolve } of batch) if (!isNamed(question)) resolve({ kind: 'ended', reason: 'revoked' })
     if (asked.length === 0) return
-    const rows = (await fromPostgres(
-      knex
-        .select('users.*', 'session_endings.reason as ended_reason')
-        .fromRaw(
-          knex.raw('unnest(?::uuid[], ?::uuid[]) with ordinality as asked (session_id, user_id, place)', [
-            asked.map(({ question }) => question.id),
-            asked.map(({ question }) => question.userId),
-          ]),
-        )
-        .leftJoin('users', 'users.id', 'asked.user_id')
-        .leftJoin('session_endings', 'session_endings.session_id', 'asked.session_id')
-        .orderBy('place'),
-    )) as (UserRow & { ended_reason: EndReason | null })[]
+    const { rows } = (await fromPostgres(
+      knex.raw(standings, [asked.map(({ question }) => question.id), asked.map(({ question }) => question.userId)]),
+    )) as { rows: (UserRow & { ended_reason: EndReason | null })[] }
     asked.forEach(({ question, resolve }, i) => resolve(standingIn(rows[i]!, question.epoch)))
   })
 
