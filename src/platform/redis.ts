@@ -183,9 +183,10 @@ function sendNothingLate(redis: Redis): void {
 
 /**
  * Sends a command by one write with all that are sent so in this turn of the event loop: a system call for each takes
- * longer than most of them do.
+ * longer than most of them do. In a cluster each goes to a server of its own, at once.
  */
-export function sendTogether<T>({ stream }: Node, send: () => T): T {
+export function sendTogether<T>(redis: Redis, send: () => T): T {
+  const stream = isCluster(redis) ? undefined : redis.stream
   if (stream?.writableCorked === 0) {
     stream.cork()
     process.nextTick(() => stream.uncork())

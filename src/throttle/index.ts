@@ -1,6 +1,6 @@
 import { RateLimiterRedis } from 'rate-limiter-flexible'
 import { AppError } from '../errors.ts'
-import { fromRedis, type Redis } from '../platform/redis.ts'
+import { fromRedis, sendTogether, type Redis } from '../platform/redis.ts'
 import type { Rule, RuleName } from './rules.ts'
 import { keyOf, type Subject } from './subject.ts'
 
@@ -35,17 +35,20 @@ export function createThrottle({
   // The library counts and keeps the windows; what is too much is decided here. Its own limits are not used.
   const counter = new RateLimiterRedis({ storeClient: redis, keyPrefix: keyStart(prefix), points: 1, duration: 1 })
 
+  /** A crowd that comes at one moment goes to Redis as one. */
+  const counted = <T>(ask: () => Promise<T>) => fromRedis(sendTogether(redis, ask))
+
   /** Counts one point, in one step with reading how many there are. */
   async function add(rule: RuleName, subject: Subject): Promise<Spent> {
     const { points, windowSeconds } = rules()[rule]
     const options = { customDuration: windowSeconds }
-    const spent = spentOf(await fromRedis(counter.penalty(`${rule}:${keyOf(subject)}`, 1, options)))
+    const spent = spentOf(await counted(() => counter.penalty(`${rule}:${keyOf(subject)}`, 1, options)))
     if (spent.points === points) await onReached(rule, subject)
     return spent
   }
 
   async function read(rule: RuleName, subject: Subject): Promise<Spent> {
-    const held = await fromRedis(counter.get(`${rule}:${keyOf(subject)}`))
+    const held = await counted(() => counter.get(`${rule}:${keyOf(subject)}`))
     return held ? spentOf(held) : { points: 0, endsInSeconds: 0 }
   }
 
