@@ -25,8 +25,12 @@ const approachMaxMs = 25
 export type Run = <T>(work: () => Promise<T>) => Promise<T>
 
 export interface Admit extends Run {
-  /** @throws AppError `unavailable` when as many are on their way already as will get a place */
-  mustHaveRoom: () => void
+  /**
+   * Waits for one's turn to begin: a crowd that comes at one moment begins bit by bit.
+   *
+   * @throws AppError `unavailable` when as many are on their way already as will get a place
+   */
+  mustHaveRoom: () => Promise<void>
   /** Does what leads to a piece of work, and then the piece, by the function that it is given, when its turn is near. */
   before: <T>(approach: (run: Run) => Promise<T>) => Promise<T>
   /** How many pieces run and how many wait, at this moment. */
@@ -50,6 +54,7 @@ export function createAdmission(
 ): Admit {
   const approach = createGate(atOnce + aheadMax)
   const work = createGate(atOnce)
+  const turn = createTurns(atOnce + 1)
   const latestMs: number[] = []
   let onTheirWay = 0
 
@@ -59,12 +64,17 @@ export function createAdmission(
     return usualMs ? Math.min(waitingMax, Math.floor((expectedWaitMaxMs / usualMs) * atOnce)) : waitingMax
   }
 
-  function mustHaveRoom(): void {
+  function refuseWithoutRoom(): void {
     if (onTheirWay >= atOnce + lineMax()) throw new AppError('unavailable')
   }
 
+  async function mustHaveRoom(): Promise<void> {
+    await turn()
+    refuseWithoutRoom()
+  }
+
   async function before<T>(lead: (run: Run) => Promise<T>): Promise<T> {
-    mustHaveRoom()
+    refuseWithoutRoom()
     onTheirWay++
     try {
       const askedAt = performance.now()
@@ -87,8 +97,8 @@ export function createAdmission(
       return await lead(async (piece) => {
         clearTimeout(timer)
         const readyAt = performance.now()
-        const turn = work.enter()
-        if (turn) await turn
+        const placed = work.enter()
+        if (placed) await placed
         const startedAt = performance.now()
         onAdmitted(waitedMs + startedAt - readyAt)
         try {
@@ -109,6 +119,21 @@ export function createAdmission(
   const admit: Run = (piece) => before((run) => run(piece))
   const load = () => ({ running: work.inside(), waiting: approach.waiting() + work.waiting() })
   return Object.assign(admit, { mustHaveRoom, before, load })
+}
+
+/** Lets so many of a crowd go on in each turn of the event loop: what came meanwhile, as a token check, has the rest. */
+function createTurns(perTurnMax: number): () => Promise<void> {
+  const line: (() => void)[] = []
+
+  function begin(): void {
+    for (const go of line.splice(0, perTurnMax)) go()
+    if (line.length > 0) setImmediate(begin)
+  }
+
+  return () =>
+    new Promise((resolve) => {
+      if (line.push(resolve) === 1) setImmediate(begin)
+    })
 }
 
 /** So many places, and a line before them in which nobody stands for longer than {@link waitMaxMs}. */

@@ -123,7 +123,7 @@ export function createSignIn({
    */
   async function logIn(asked: Login): Promise<SignedIn> {
     mustBeFaultless(faults({ deviceName: asked.deviceName }))
-    passwords.mustHaveRoom()
+    await passwords.mustHaveRoom()
     await throttle.mustSpend('logins', { address: asked.client.address }) // before the line: who may not log in takes no place
     const { person, maySignIn } = await passwords.beforeVerifying((verify) => checkPassword(asked, verify))
     if (!person || !maySignIn)

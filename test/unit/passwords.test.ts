@@ -276,6 +276,20 @@ describe('the admission of costly work', () => {
     await Promise.all([second, third])
   })
 
+  it('lets a crowd begin bit by bit, so that others get their turn of the event loop in between', async () => {
+    const { mustHaveRoom } = createAdmission({ atOnce: 2, waitingMax: 10 })
+    const begun: number[] = []
+    for (let i = 0; i < 8; i++) void mustHaveRoom().then(() => begun.push(i))
+    const seen: number[] = []
+    for (let turn = 0; turn < 4; turn++) {
+      await new Promise(setImmediate)
+      seen.push(begun.length)
+    }
+    expect(seen).to.deep.equal([3, 6, 8, 8])
+    expect(begun).to.deep.equal([0, 1, 2, 3, 4, 5, 6, 7])
+    await mustHaveRoom()
+  })
+
   it('lets only two see to what comes before their work while one is at it, and the others wait ahead of that', async () => {
     const { before, load } = createAdmission({ atOnce: 1, waitingMax: 10 })
     const begun: (() => void)[] = []
