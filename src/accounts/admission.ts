@@ -121,12 +121,15 @@ export function createAdmission(
   return Object.assign(admit, { mustHaveRoom, before, load })
 }
 
-/** Lets so many of a crowd go on in each turn of the event loop: what came meanwhile, as a token check, has the rest. */
+/**
+ * Lets so many of a crowd go on in each turn of the event loop: what came meanwhile, as a token check, has the rest. Of a
+ * very large crowd it is a hundredth, so that the last of it begins soon too, and hears that there is no room.
+ */
 function createTurns(perTurnMax: number): () => Promise<void> {
   const line: (() => void)[] = []
 
   function begin(): void {
-    for (const go of line.splice(0, perTurnMax)) go()
+    for (const go of line.splice(0, Math.max(perTurnMax, Math.ceil(line.length / 100)))) go()
     if (line.length > 0) setImmediate(begin)
   }
 

@@ -290,6 +290,16 @@ describe('the admission of costly work', () => {
     await mustHaveRoom()
   })
 
+  it('lets a very large crowd begin within some hundreds of turns', async () => {
+    const { mustHaveRoom } = createAdmission({ atOnce: 1, waitingMax: 10 })
+    let begun = 0
+    for (let i = 0; i < 10_000; i++) void mustHaveRoom().then(() => begun++)
+    await new Promise(setImmediate)
+    expect(begun).to.equal(100)
+    for (let turn = 0; turn < 500; turn++) await new Promise(setImmediate)
+    expect(begun).to.equal(10_000)
+  })
+
   it('lets only two see to what comes before their work while one is at it, and the others wait ahead of that', async () => {
     const { before, load } = createAdmission({ atOnce: 1, waitingMax: 10 })
     const begun: (() => void)[] = []
