@@ -29,6 +29,7 @@ const statementKinds: Readonly<Record<string, string>> = {
   insert: 'insert',
   update: 'update',
   del: 'delete',
+  delete: 'delete',
 }
 
 /**

@@ -9,7 +9,7 @@ export interface PostgresOptions {
   poolMax: number
   /** Bound on each single wait: for a place in the pool, a connection, an answer; a third of it for a lock. */
   timeoutMs: number
-  /** Is told of each statement that was answered or has failed: what it does, in Knex's words, and how long it took. */
+  /** Is told of each statement that was answered or has failed: what it does, in Knex's words or SQL's, and how long it took. */
   onQuery?: ((method: string | undefined, durationMs: number) => void) | undefined
 }
 
@@ -64,16 +64,17 @@ export function openPostgres({ url, poolMax, timeoutMs, onQuery }: PostgresOptio
 interface QueryEvent {
   __knexQueryUid: string
   method?: string
+  sql: string
 }
 
 /** Times every statement, from when it has a connection. */
 function timeQueries(knex: Knex, onQuery: NonNullable<PostgresOptions['onQuery']>): void {
   const startedAt = new Map<string, number>()
-  const ended = ({ __knexQueryUid: id, method }: QueryEvent) => {
+  const ended = ({ __knexQueryUid: id, method, sql }: QueryEvent) => {
     const at = startedAt.get(id)
     if (at === undefined) return
     startedAt.delete(id)
-    onQuery(method, performance.now() - at)
+    onQuery(method === 'raw' ? /\w+/.exec(sql)?.[0] : method, performance.now() - at)
   }
   knex.on('query', ({ __knexQueryUid: id }: QueryEvent) => startedAt.set(id, performance.now()))
   knex.on('query-response', (_response: unknown, query: QueryEvent) => ended(query))

@@ -276,9 +276,11 @@ describe('the metrics', () => {
     const logins = await grown('latchkey_', async () =>
       Promise.all(Array.from({ length: 8 }, () => client.login({ email, password }))),
     )
+    const refresh = await grown('latchkey_', async () => client.refresh(tokens.refresh_token))
 
     expect(checks['latchkey_redis_command_duration_seconds_count{command="evalsha"}']).to.be.greaterThan(0)
     expect(logins['latchkey_postgres_query_duration_seconds_count{kind="select"}']).to.be.at.least(24)
+    expect(refresh).to.not.have.property('latchkey_postgres_query_duration_seconds_count{kind="other"}')
     expect(logins['latchkey_password_hash_wait_seconds_count']).to.equal(8)
     expect(logins['latchkey_password_hash_wait_seconds_sum']).to.be.greaterThan(0)
   })
