@@ -231,7 +231,9 @@ describe('a request that is answered without Koa', function () {
 
     expect(answers).to.have.length(asked.length)
     answers.forEach((answer, i) => {
-      expect(answer).to.match(/^HTTP\/1\.1 200 OK\r\n/)
+      const [head = '', ...bodies] = answer.split('\r\n\r\n')
+      expect(head).to.match(/^HTTP\/1\.1 200 OK\r\n/)
+      expect(bodies.map(({ length }) => length)).to.deep.equal([Number(/^Content-Length: (\d+)$/m.exec(head)?.[1])])
       expect(answer).to.include(asked[i]!.id)
     })
   })

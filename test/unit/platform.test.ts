@@ -114,12 +114,14 @@ describe('the threads that hash passwords', () => {
 describe('objects of requests', () => {
   // More of them survive than V8 has ever seen die, which is when it makes the next ones old from their start.
   const decisions = async (before: string) => {
-    const script = `${before}
+    const script = `
+      import v8 from 'node:v8'
+      ${before}
+      v8.setFlagsFromString('--trace-pretenuring-statistics')
       const kept = []
       const make = (i) => ({ i, list: [i] })
       for (let i = 0; i < 300_000; i++) kept.push(make(i))`
     const { stdout } = await promisify(execFile)(process.execPath, [
-      '--trace-pretenuring-statistics',
       '--import=tsx',
       '--input-type=module',
       '--eval',
