@@ -6,8 +6,8 @@ import v8 from 'node:v8'
  * V8 looks at what survives its collections, and makes that old from its start where nearly all of a kind do. While few
  * requests fit between two collections, at a start or after a rest, nearly all objects of requests survive; and what was
  * made old then keeps, until the next collection of everything, all that it refers to. So every collection of young
- * objects copies answered requests, for as long as the process runs: up to eight times the work, and pauses of 5 ms in
- * the place of 0.6 (figures: bench/README.md, "Where the time goes").
+ * objects copies answered requests: up to eight times the work, in processes that are caught (figures: bench/README.md,
+ * "Where the time goes").
  *
  * To be called before anything is served: kinds that were decided about stay as they are.
  */
