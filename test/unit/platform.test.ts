@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { isAmbiguous } from '../../src/http/json.ts'
+import { gather } from '../../src/platform/gather.ts'
 import { createLog } from '../../src/platform/log.ts'
 import { seal, unseal } from '../../src/platform/secret.ts'
 
@@ -87,6 +88,36 @@ describe('the log', () => {
   it('keeps to its level', () => {
     expect(linesAt('info')).to.have.length(1)
     expect(linesAt('debug')).to.have.length(2)
+  })
+})
+
+describe('questions of one turn of the event loop', () => {
+  const batches: number[][] = []
+  const double = gather<number, number>(3, async (batch) => {
+    batches.push(batch.map(({ question }) => question))
+    for (const { question, resolve } of batch) resolve(question * 2)
+  })
+  const upTo = (count: number) => Array.from({ length: count }, (_, i) => i)
+  beforeEach(() => (batches.length = 0))
+
+  it('are asked in batches when the turn has ended, and each gets its own answer', async () => {
+    const answers = Promise.all(upTo(11).map(double))
+    expect(batches).to.eql([])
+    expect(await answers).to.eql(upTo(11).map((question) => question * 2))
+    expect(batches.map(({ length }) => length)).to.eql([3, 3, 3, 2])
+  })
+
+  it('are asked four batches at a time while a crowd goes on coming', async () => {
+    const answers = Promise.all(upTo(25).map(double))
+    expect(batches.map(({ length }) => length)).to.eql([3, 3, 3, 3, 3, 3, 3, 3])
+    expect(await answers).to.eql(upTo(25).map((question) => question * 2))
+    expect(batches.at(-1)).to.eql([24])
+  })
+
+  it('are asked at the end of a later turn too, after a crowd', async () => {
+    await Promise.all(upTo(12).map(double))
+    expect(await double(12)).to.equal(24)
+    expect(batches.flat()).to.eql(upTo(13))
   })
 })
 
