@@ -2,7 +2,8 @@ import { validate } from 'uuid'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Continuity } from '../platform/continuity.ts'
-import { fromRedis, isCluster, knownPrimariesOf, sendTogether, type Node, type Redis } from '../platform/redis.ts'
+import { gather } from '../platform/gather.ts'
+import { fromRedis, isCluster, knownPrimariesOf, type Node, type Redis } from '../platform/redis.ts'
 import { seal, unseal } from '../platform/secret.ts'
 import { createKeys, mintSessionId, parsePointer, pointerTo, type Target } from './keys.ts'
 import { createLookUp } from './look-up.ts'
@@ -80,6 +81,14 @@ interface Removed extends Ended {
   session: Session | null
 }
 
+/** 1, or 0 with the JSON that stands now, if any does. */
+type SwapAnswer = [won: number, current?: string | null]
+
+interface Rotation {
+  keys: [sessions: string, access: string, refresh: string, spent: string]
+  values: (string | number)[]
+}
+
 interface Pointer {
   key: string
   target: string
@@ -87,6 +96,9 @@ interface Pointer {
 }
 
 const lastSeenStepMs = 60_000
+/** How many sessions one script gives new pairs: as with look-ups, Redis is at some while others are answered. */
+const rotationsMax = 16
+const keysOfRotation = 4
 const revocationsMax = 100_000
 /** As long as the longest life that an access token can be given: nobody may hold an older answer about one. */
 const revocationsKeptMs = 86_400_000
@@ -174,11 +186,23 @@ export function createSessions({
     return outcomeOf(next, answer)
   }
 
-  function outcomeOf({ userId, id }: Session, [won, current]: [number, (string | null)?]): 'won' | Held | null {
+  function outcomeOf({ userId, id }: Session, [won, current]: SwapAnswer): 'won' | Held | null {
     if (won === 1) return 'won'
     const session = current == null ? null : decodeSession(userId, id, current)
     return session && { session, json: current! }
   }
+
+  /** Runs one script for all that rotate in one turn of the event loop. */
+  const rotateAtOnce = gather<Rotation, SwapAnswer>(rotationsMax, async (batch) => {
+    const outcomes = await fromRedis(
+      redis.latchkeyRotate(
+        batch.length * keysOfRotation,
+        ...batch.flatMap(({ question }): (string | number)[] => question.keys),
+        ...batch.flatMap(({ question }) => question.values),
+      ),
+    )
+    batch.forEach(({ resolve }, i) => resolve([outcomes[i * 2] as number, outcomes[i * 2 + 1] as string | null]))
+  })
 
   /**
    * Puts a session with a new pair in the place of the one that was read, if that one still stands.
@@ -197,24 +221,19 @@ export function createSessions({
     const pointers = pointersOf(next, pair, now)
     if (!isCluster(redis)) {
       const [access, refreshed] = pointers
-      const answer = await fromRedis(
-        sendTogether(redis, () =>
-          redis.latchkeyRotate(
-            keys.sessions(next.userId),
-            access.key,
-            refreshed.key,
-            spent,
-            next.id,
-            held.json,
-            encodeSession(next),
-            encodeCard(card),
-            access.target,
-            access.lifeMs,
-            refreshed.lifeMs,
-            reuseWindowMs,
-          ),
-        ),
-      )
+      const answer = await rotateAtOnce({
+        keys: [keys.sessions(next.userId), access.key, refreshed.key, spent],
+        values: [
+          next.id,
+          held.json,
+          encodeSession(next),
+          encodeCard(card),
+          access.target,
+          access.lifeMs,
+          refreshed.lifeMs,
+          reuseWindowMs,
+        ],
+      })
       return outcomeOf(next, answer)
     }
     await writePointers(pointers)
@@ -537,10 +556,13 @@ export function createSessions({
   function pointersOf(session: Session, pair: TokenPair, now: number): [Pointer, Pointer] {
     const { accessMs, reuseWindowMs } = lives()
     const target = pointerTo({ userId: session.userId, sessionId: session.id })
-    const [accessDigest, refreshDigest] = [digestOfToken(pair.accessToken)!, digestOfToken(pair.refreshToken)!]
     return [
-      { key: keys.access(accessDigest), target, lifeMs: session.access.expiresAt - now + accessMs },
-      { key: keys.refresh(refreshDigest), target, lifeMs: session.idleExpiresAt - now + reuseWindowMs },
+      {
+        key: keys.access(digestOfToken(pair.accessToken)!),
+        target,
+        lifeMs: session.access.expiresAt - now + accessMs,
+      },
+      { key: keys.refresh(session.refreshDigest), target, lifeMs: session.idleExpiresAt - now + reuseWindowMs },
     ]
   }
 

@@ -6,6 +6,7 @@ import {
   type Card,
   type Held,
   type Lives,
+  type Opened,
   type Session,
   type Sessions,
 } from '../../src/sessions/index.ts'
@@ -152,6 +153,40 @@ describe('the sessions in Redis', () => {
     await Promise.all(Array.from({ length: 8 }, () => sessions.refresh(presented.held, pair.refreshToken, by)))
 
     expect((await pointers()) - before).to.equal(1)
+  })
+
+  it('rotate sixteen pairs of one turn by one script, and each wins or loses by itself', async () => {
+    const opened = await Promise.all(Array.from({ length: 16 }, () => open(randomUUID())))
+    const { session: known, pair: knownPair } = opened.pop()!
+    await sessions.replacePair(known.userId, known.id, { card: cardAt(1, 'ada'), client })
+    expect(await usernameSeenBy(knownPair.accessToken)).to.equal(undefined)
+    const [ended, overwritten, twice] = opened as [Opened, Opened, Opened]
+    const held = await Promise.all(
+      opened.map(async ({ pair }) => {
+        const presented = await sessions.present(pair.refreshToken)
+        if (presented.kind !== 'usable') throw new Error(presented.kind)
+        return presented.held
+      }),
+    )
+    const refresh = ({ pair }: Opened, i: number) =>
+      sessions.refresh(held[i]!, pair.refreshToken, { card: cardAt(2, `person${i}`), client })
+    await sessions.end(ended.session.userId, [ended.session.id], 'revoked')
+    await redis.set(`${keyPrefix}sessions:{${overwritten.session.userId}}`, 'no hash')
+
+    const before = await scriptCallsOf(redis)
+    const [again, ...refreshed] = await Promise.all([refresh(twice, 2), ...opened.map(refresh)])
+
+    expect((await scriptCallsOf(redis)) - before).to.equal(1)
+    expect(refreshed.map(({ kind }) => kind)).to.eql(['ended', 'ended', 'replayed', ...Array(12).fill('rotated')])
+    expect(refreshed[0]).to.include({ reason: 'revoked' })
+    expect(again).to.include({ kind: 'rotated' })
+    expect(again).to.deep.include({ pair: (refreshed[2] as typeof again & { kind: 'replayed' }).pair })
+    for (const [i, outcome] of refreshed.entries()) {
+      if (outcome.kind !== 'rotated') continue
+      expect(await usernameSeenBy(outcome.pair.accessToken)).to.equal(`person${i}`)
+      expect(await sessions.present(opened[i]!.pair.refreshToken)).to.include({ kind: 'usable' })
+      expect(await sessions.present(outcome.pair.refreshToken)).to.include({ kind: 'usable' })
+    }
   })
 
   it('say nothing of a token of either kind while Redis may have forgotten endings', async () => {
