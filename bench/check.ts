@@ -1,8 +1,7 @@
 /** The token check under full load, beside two references, in interleaved rounds. */
-import type { Service } from '../dev/stores.ts'
 import { enterOurs, oneGetName, type Entrant } from './ours.ts'
 import { measureRounds, sessionCount, type RoundOptions, type Variant } from './rounds.ts'
-import type { LocalServices, Stage } from './stage.ts'
+import type { LocalServices, Server, Stage } from './stage.ts'
 import type { Spread } from './statistics.ts'
 
 export interface CheckFigures extends RoundOptions {
@@ -23,7 +22,7 @@ export interface CheckFigure {
 export async function measureCheck(
   stage: Stage,
   services: LocalServices,
-  servers: { fixed: Service; latchkey: Service },
+  servers: { fixed: Server; latchkey: Server },
   options: RoundOptions,
 ): Promise<CheckFigures> {
   return compare(stage, 'token check', await enterOurs(stage, services, servers), options)

@@ -1,9 +1,8 @@
 /** The token check on a Redis Cluster, beside that on a single Redis. */
-import type { Service } from '../dev/stores.ts'
 import { compare, type CheckFigures } from './check.ts'
 import { enterOurs, forged, forwardAuthName, mustSay, oneGetName, type Entrant } from './ours.ts'
 import { sessionCount, withBearer, type RoundOptions } from './rounds.ts'
-import { openSession, type LocalServices, type Stage } from './stage.ts'
+import { openSession, type LocalServices, type Server, type Stage } from './stage.ts'
 
 const onClusterName = 'Latchkey on a Cluster, GET /forward-auth'
 
@@ -15,7 +14,7 @@ const onClusterName = 'Latchkey on a Cluster, GET /forward-auth'
 export async function measureCluster(
   stage: Stage,
   services: LocalServices,
-  servers: { fixed: Service; latchkey: Service },
+  servers: { fixed: Server; latchkey: Server },
   options: RoundOptions,
 ): Promise<CheckFigures> {
   const { [oneGetName]: oneGet, [forwardAuthName]: onSingle } = await enterOurs(stage, services, servers)

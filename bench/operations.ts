@@ -1,10 +1,9 @@
 /** What else a session goes through: login, refresh, logout and logout-all, over HTTP and one after the other. */
 import { progress } from '../dev/process.ts'
-import type { Service } from '../dev/stores.ts'
 import { createClient, timeInLanes, timeOnce, timingOf, type Client, type Timing } from './client.ts'
 import { inLanes } from './lanes.ts'
 import { password, register, type Person } from './people.ts'
-import { openSession, pin, unpin, type LocalServices, type Stage } from './stage.ts'
+import { openSession, pin, unpin, type LocalServices, type Server, type Stage } from './stage.ts'
 import { measureWrites, type WriteFigures } from './writes.ts'
 
 export interface OperationFigures {
@@ -27,7 +26,7 @@ const logoutsBetween = 5
 export async function measureOperations(
   stage: Stage,
   services: LocalServices,
-  { fixed, latchkey }: { fixed: Service; latchkey: Service },
+  { fixed, latchkey }: { fixed: Server; latchkey: Server },
   load: { connections: number; rounds: number; seconds: number },
 ): Promise<OperationFigures> {
   const { cores, signal } = stage

@@ -1,10 +1,9 @@
 /** Latchkey's ways of being asked about a token, and the references beside them. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Service } from '../dev/stores.ts'
 import { operator } from '../src/cli/operator.ts'
 import type { Request } from './load.ts'
 import { ask, sessionCount, withBearer, type Contender } from './rounds.ts'
-import { openSession, type LocalServices, type Stage } from './stage.ts'
+import { openSession, type LocalServices, type Server, type Stage } from './stage.ts'
 
 /** A reference checks less than a service has to; a stateless peer asks no store, so what it has given out holds. */
 export type Kind = 'reference' | 'latchkey' | 'revocable' | 'stateless'
@@ -29,7 +28,7 @@ export const introspectName = 'Latchkey, POST /oauth/introspect'
 export async function enterOurs(
   stage: Stage,
   services: LocalServices,
-  { fixed, latchkey }: { fixed: Service; latchkey: Service },
+  { fixed, latchkey }: { fixed: Server; latchkey: Server },
 ): Promise<Record<string, Entrant>> {
   const { client, secret } = await services.clients.create('bench', operator)
   const opened = await Promise.all(Array.from({ length: sessionCount }, () => openSession(services)))

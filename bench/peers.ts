@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { progress, run } from '../dev/process.ts'
-import type { Service } from '../dev/stores.ts'
 import { inLanes } from './lanes.ts'
 import type { Request } from './load.ts'
 import {
@@ -17,7 +16,7 @@ import {
   type Kind,
 } from './ours.ts'
 import { measureRounds, sessionCount, type RoundOptions, type Variant } from './rounds.ts'
-import { root, type LocalServices, type Stage } from './stage.ts'
+import { root, type LocalServices, type Server, type Stage } from './stage.ts'
 import type { Spread } from './statistics.ts'
 
 export interface PeerFigures extends RoundOptions {
@@ -67,7 +66,7 @@ const lanes = 8
 export async function measurePeers(
   stage: Stage,
   services: LocalServices,
-  servers: { fixed: Service; latchkey: Service },
+  servers: { fixed: Server; latchkey: Server },
   options: RoundOptions,
 ): Promise<PeerFigures> {
   const entrants = await enterOurs(stage, services, servers)
@@ -85,7 +84,7 @@ export async function measurePeers(
       absent.push({ name, reason })
     }
   }
-  const { variantOf, ratio } = await measureRounds(stage, 'peers', entrants, options)
+  const { variantOf, ratio } = await measureRounds(stage, 'peers', entrants, options, { keepsProcesses: true })
   // Some say no with a status that is a success for the load; so nobody's session may have ended on the way.
   for (const [name, entrant] of Object.entries(entrants)) await mustSay('yes', name, entrant)
   const figures = Object.entries(entrants).map(([name, { kind }]) => ({

@@ -1,15 +1,15 @@
 /** Several servers under the same load, in interleaved rounds. */
 import path from 'node:path'
 import { progress } from '../dev/process.ts'
-import { provide, type Service } from '../dev/stores.ts'
+import { provide } from '../dev/stores.ts'
 import { cpuSecondsOf } from './cores.ts'
 import { load, writeRequests, type Burst, type Request } from './load.ts'
-import type { Stage } from './stage.ts'
+import type { Server, Stage } from './stage.ts'
 import { spreadOf, type Spread } from './statistics.ts'
 
 /** A server, and what it is asked by the load. */
 export interface Contender {
-  server: Service
+  server: Server
   path: string
   requests: readonly Request[]
 }
@@ -35,6 +35,9 @@ export const sessionCount = 400
 
 const warmUpSeconds = 3
 
+/** After so many rounds each server is a new process: two of one build differ, by how the compiler and the heap turned out. */
+export const roundsPerProcess = 3
+
 /**
  * Loads servers in turn, each alone, round after round.
  *
@@ -42,6 +45,7 @@ const warmUpSeconds = 3
  * compared are the ratios of one round.
  *
  * @param topic what the progress is called
+ * @param keepsProcesses whether a server that gives out its sessions itself stays the same process
  * @throws Error when a single answer was not a success
  */
 export async function measureRounds<Name extends string>(
@@ -49,6 +53,7 @@ export async function measureRounds<Name extends string>(
   topic: string,
   contenders: Record<Name, Contender>,
   { connections, rounds, seconds }: RoundOptions,
+  { keepsProcesses = false } = {},
 ) {
   const wrk = await provide('wrk', { signal })
   const names = Object.keys(contenders) as Name[]
@@ -60,12 +65,15 @@ export async function measureRounds<Name extends string>(
     const requestsFile = fileOf(name)
     return load({ wrk, url: server.url + asked, requestsFile, connections, seconds: burstSeconds, cores, signal })
   }
-  for (const name of names) {
-    progress(`${topic}: warming up (${name})`)
-    await burst(name, warmUpSeconds)
-  }
+  const servers = new Set(names.map((name) => contenders[name].server))
   const bursts = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, MeasuredBurst[]>
   for (let round = 0; round < rounds; round++) {
+    const areNew = round > 0 && round % roundsPerProcess === 0 && !keepsProcesses
+    if (areNew) for (const server of servers) await server.restart()
+    if (areNew || round === 0) {
+      progress(`${topic}: warming up`)
+      for (const name of names) await burst(name, warmUpSeconds)
+    }
     // Each round begins with another one, so that none always follows the same.
     const first = round % names.length
     for (const name of [...names.slice(first), ...names.slice(0, first)]) {

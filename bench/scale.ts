@@ -5,8 +5,8 @@ import { provide, type Service } from '../dev/stores.ts'
 import { cpuSecondsOf } from './cores.ts'
 import { fillSessions } from './fill.ts'
 import { load, writeRequests, type Burst } from './load.ts'
-import { withBearer } from './rounds.ts'
-import { pin, unpin, type Stage } from './stage.ts'
+import { roundsPerProcess, withBearer } from './rounds.ts'
+import { pin, unpin, type Server, type Stage } from './stage.ts'
 import { spreadOf, type Spread } from './statistics.ts'
 
 export interface ScaleFigures {
@@ -44,7 +44,7 @@ interface Target {
   sessionsPerUser: number
   redis: Service
   redisBytes: number
-  latchkey: Service
+  latchkey: Server
   requestsFile: string
   samples: Sample[]
 }
@@ -85,9 +85,12 @@ export async function measureScale(
     })
     return { ...one, cpuUs, redisCpuUs }
   }
-  progress('scale: warming up')
-  for (const target of targets) await burst(target, warmUpSeconds)
   for (let round = 0; round < rounds; round++) {
+    if (round > 0 && round % roundsPerProcess === 0) for (const { latchkey } of targets) await latchkey.restart()
+    if (round % roundsPerProcess === 0) {
+      progress('scale: warming up')
+      for (const target of targets) await burst(target, warmUpSeconds)
+    }
     const at = round % targets.length
     for (const target of [...targets.slice(at), ...targets.slice(0, at)])
       target.samples.push(await burst(target, seconds))

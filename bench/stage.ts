@@ -20,6 +20,12 @@ export const startArgs = startScript().split(' ').slice(2)
 export type Stage = Awaited<ReturnType<typeof openStage>>
 export type LocalServices = ReturnType<typeof createServices>
 
+/** A server of the stage. */
+export interface Server extends Service {
+  /** Makes it a new process, at another address. */
+  restart(): Promise<void>
+}
+
 /** What a browser sends: the length of this text is part of what a session takes in Redis. */
 const userAgent =
   'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36'
@@ -48,30 +54,37 @@ export async function openStage(signal: AbortSignal) {
       pinned = true,
       isReady,
     }: { env?: NodeJS.ProcessEnv; pinned?: boolean; isReady?: (url: string) => Promise<boolean> } = {},
-  ): Promise<Service> {
+  ): Promise<Server> {
     const address = () => {
       const lines = fs.readFileSync(path.join(dir, `${name}.log`), 'utf8').split('\n')
       const ofAll = lines.filter((line) => !line.includes('"ops.started"')).join('\n')
       return /http:\/\/[\w.]+:\d+/.exec(ofAll)?.[0]
     }
     const [command, ...all] = [...(cores && pinned ? ['taskset', '-c', cores.server] : []), process.execPath, ...args]
-    const mark = await launch({
-      dir,
-      name,
-      command: command!,
-      args: all,
-      cwd: root,
-      env: { NODE_ENV: 'production', ...env },
-      ephemeral: true,
-      isReady: async () => {
-        const url = address()
-        return url !== undefined && (isReady === undefined || (await isReady(url)))
-      },
-      signal,
-    })
-    const service = serviceOf(address()!, mark)
-    closers.push(() => service.stop())
-    return service
+    const start = async () => {
+      const mark = await launch({
+        dir,
+        name,
+        command: command!,
+        args: all,
+        cwd: root,
+        env: { NODE_ENV: 'production', ...env },
+        ephemeral: true,
+        isReady: async () => {
+          const url = address()
+          return url !== undefined && (isReady === undefined || (await isReady(url)))
+        },
+        signal,
+      })
+      return serviceOf(address()!, mark)
+    }
+    const restart = async () => {
+      await server.stop()
+      Object.assign(server, await start())
+    }
+    const server = { ...(await start()), restart }
+    closers.push(() => server.stop())
+    return server
   }
 
   /** Starts another Redis that keeps nothing on disk and holds nothing else. */

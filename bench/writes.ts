@@ -2,13 +2,13 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { progress } from '../dev/process.ts'
-import { provide, type Service } from '../dev/stores.ts'
+import { provide } from '../dev/stores.ts'
 import { cpuSecondsOf } from './cores.ts'
 import { inLanes } from './lanes.ts'
 import { load, writeRequests, type Burst } from './load.ts'
 import type { Person } from './people.ts'
-import { withBearer } from './rounds.ts'
-import { openSession, type LocalServices, type Stage } from './stage.ts'
+import { roundsPerProcess, withBearer } from './rounds.ts'
+import { openSession, unpin, type LocalServices, type Server, type Stage } from './stage.ts'
 import { spreadOf, type Spread } from './statistics.ts'
 
 export interface WriteFigures {
@@ -42,9 +42,9 @@ const logoutsPerSecondMax = 5000
  * @param people with an account: a refresh asks PostgreSQL for its person
  */
 export async function measureWrites(
-  { startOneGet, dir, signal }: Pick<Stage, 'startOneGet' | 'dir' | 'signal'>,
+  { startOneGet, dir, cores, signal }: Pick<Stage, 'startOneGet' | 'dir' | 'cores' | 'signal'>,
   services: LocalServices,
-  latchkey: Service,
+  latchkey: Server,
   { people, connections, rounds, seconds }: { people: Person[]; connections: number; rounds: number; seconds: number },
 ): Promise<WriteFigures> {
   const wrk = await provide('wrk', { signal })
@@ -76,9 +76,15 @@ export async function measureWrites(
 
   const kinds = ['b', 'refresh', 'logout'] as const
   const samples: Record<Kind, Sample[]> = { b: [], refresh: [], logout: [] }
-  progress('operations: refresh and logout beside (b), warming up')
-  for (const kind of kinds) await burst(kind)
   for (let round = 0; round < rounds; round++) {
+    if (round > 0 && round % roundsPerProcess === 0) {
+      for (const server of [bare, latchkey]) await server.restart()
+      await unpin(latchkey.pid, cores)
+    }
+    if (round % roundsPerProcess === 0) {
+      progress('operations: refresh and logout beside (b), warming up')
+      for (const kind of kinds) await burst(kind)
+    }
     for (const kind of [...kinds.slice(round % 3), ...kinds.slice(0, round % 3)]) samples[kind].push(await burst(kind))
     const [b, refresh, logout] = kinds.map((kind) => samples[kind].at(-1)!.perSecond) as [number, number, number]
     progress(
