@@ -32,9 +32,7 @@ end
  */
 const lookUp = `
 local sub, found = string.sub, {}
-for i, key in ipairs(KEYS) do
-  local pointer = redis.pcall('GET', key)
-  if type(pointer) == 'table' then pointer = false end
+for i, pointer in ipairs(redis.call('MGET', unpack(KEYS))) do
   local session, card = false, false
   if pointer and #pointer == 44 then
     local a, b, c, d = sub(pointer, 1, 8), sub(pointer, 9, 12), sub(pointer, 13, 16), sub(pointer, 17, 20)
