@@ -13,7 +13,7 @@ const batchesAtOnceMax = 4
 
 /**
  * Makes one question to a store of all that come in one turn of the event loop, and nothing waits for company: what is
- * there when the turn ends is sent. So many callers share a round trip, and one alone waits no longer than without.
+ * there when the turn ends, or when so many batches are full, is sent. So many callers share a round trip, and one alone waits no longer than without.
  *
  * @param batchMax of how many questions one is made at most
  * @param askAll settles each of a batch; where it throws, those that are left fail with it

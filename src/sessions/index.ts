@@ -1,4 +1,5 @@
 import { validate } from 'uuid'
+import { AppError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Continuity } from '../platform/continuity.ts'
@@ -201,7 +202,11 @@ export function createSessions({
         ...batch.flatMap(({ question }) => question.values),
       ),
     )
-    batch.forEach(({ resolve }, i) => resolve([outcomes[i * 2] as number, outcomes[i * 2 + 1] as string | null]))
+    batch.forEach(({ resolve, reject }, i) => {
+      const won = outcomes[i * 2] as number
+      if (won === -1) reject(new AppError('unavailable'))
+      else resolve([won, outcomes[i * 2 + 1] as string | null])
+    })
   })
 
   /**

@@ -32,7 +32,9 @@ end
  */
 const lookUp = `
 local sub, found = string.sub, {}
-for i, pointer in ipairs(redis.call('MGET', unpack(KEYS))) do
+for i, key in ipairs(KEYS) do
+  local pointer = redis.pcall('GET', key)
+  if type(pointer) == 'table' then pointer = false end
   local session, card = false, false
   if pointer and #pointer == 44 then
     local a, b, c, d = sub(pointer, 1, 8), sub(pointer, 9, 12), sub(pointer, 13, 16), sub(pointer, 17, 20)
@@ -126,8 +128,8 @@ return { 1 }
  * KEYS  for each  1 sessions:{<user>}   2 at:<digest>   3 rt:<digest>   4 rt:<digest> that is spent
  * ARGV  for each  1 session id   2 JSON that was read   3 JSON to write   4 card JSON   5 what the pointers say
  *       6 and 7 their lives (ms)   8 life of the spent one (ms)
- * Reply two values for each: 1, nil | 0, JSON that stands now | nil
- * A key that somebody made of another type holds no session, and disturbs no other of the batch.
+ * Reply two values for each: 1, nil | 0, JSON that stands now | nil | -1, nil where Redis could not say, as for a key that
+ * somebody made of another type: it disturbs no other of the batch.
  */
 const rotate = `${putCard}
 local outcomes = {}
@@ -142,8 +144,10 @@ for i = 0, #KEYS / 4 - 1 do
     put_card(key, card)
     redis.call('PEXPIRE', spent, spent_life)
     outcomes[i * 2 + 1], outcomes[i * 2 + 2] = 1, false
+  elseif type(held) == 'table' then
+    outcomes[i * 2 + 1], outcomes[i * 2 + 2] = -1, false
   else
-    outcomes[i * 2 + 1], outcomes[i * 2 + 2] = 0, type(held) == 'string' and held
+    outcomes[i * 2 + 1], outcomes[i * 2 + 2] = 0, held
   end
 end
 return outcomes

@@ -13,6 +13,7 @@ import {
 import { encodeSession, lapseOf } from '../../src/sessions/session.ts'
 import { AppError } from '../../src/errors.ts'
 import { createContinuity } from '../../src/platform/continuity.ts'
+import { digest } from '../../src/platform/digest.ts'
 import { openRedis } from '../../src/platform/redis.ts'
 import { continuityOf, refusalOf } from '../support/accounts.ts'
 import { movableClock, type MovableClock } from '../support/clock.ts'
@@ -156,10 +157,11 @@ describe('the sessions in Redis', () => {
   })
 
   it('rotate sixteen pairs of one turn by one script, and each wins or loses by itself', async () => {
-    const opened = await Promise.all(Array.from({ length: 16 }, () => open(randomUUID())))
-    const { session: known, pair: knownPair } = opened.pop()!
-    await sessions.replacePair(known.userId, known.id, { card: cardAt(1, 'ada'), client })
-    expect(await usernameSeenBy(knownPair.accessToken)).to.equal(undefined)
+    const known = await open(randomUUID())
+    await sessions.replacePair(known.session.userId, known.session.id, { card: cardAt(1, 'ada'), client })
+    const ofTwo = randomUUID()
+    const owners = [...Array.from({ length: 14 }, () => randomUUID()), ofTwo, ofTwo]
+    const opened = await Promise.all(owners.map((userId) => open(userId)))
     const [ended, overwritten, twice] = opened as [Opened, Opened, Opened]
     const held = await Promise.all(
       opened.map(async ({ pair }) => {
@@ -168,24 +170,39 @@ describe('the sessions in Redis', () => {
         return presented.held
       }),
     )
+    // Of the one who has two the later comes with an older card.
     const refresh = ({ pair }: Opened, i: number) =>
-      sessions.refresh(held[i]!, pair.refreshToken, { card: cardAt(2, `person${i}`), client })
+      sessions.refresh(held[i]!, pair.refreshToken, { card: cardAt(100 - i, `person${i}`), client })
     await sessions.end(ended.session.userId, [ended.session.id], 'revoked')
     await redis.set(`${keyPrefix}sessions:{${overwritten.session.userId}}`, 'no hash')
 
     const before = await scriptCallsOf(redis)
-    const [again, ...refreshed] = await Promise.all([refresh(twice, 2), ...opened.map(refresh)])
+    const [again, first, second, third, ...others] = await Promise.all([
+      refresh(twice, 2),
+      refresh(ended, 0),
+      refusalOf(refresh(overwritten, 1)),
+      refresh(twice, 2),
+      ...opened.slice(3).map((one, i) => refresh(one, i + 3)),
+    ])
 
-    expect((await scriptCallsOf(redis)) - before).to.equal(1)
-    expect(refreshed.map(({ kind }) => kind)).to.eql(['ended', 'ended', 'replayed', ...Array(12).fill('rotated')])
-    expect(refreshed[0]).to.include({ reason: 'revoked' })
-    expect(again).to.include({ kind: 'rotated' })
-    expect(again).to.deep.include({ pair: (refreshed[2] as typeof again & { kind: 'replayed' }).pair })
-    for (const [i, outcome] of refreshed.entries()) {
+    expect((await scriptCallsOf(redis)) - before).to.equal(2)
+    expect(first).to.include({ kind: 'ended', reason: 'revoked' })
+    expect(second).to.include({ code: 'unavailable' })
+    if (again.kind !== 'rotated' || third.kind !== 'replayed') throw new Error(`${again.kind}, ${third.kind}`)
+    expect(third.pair).to.deep.equal(again.pair)
+    expect(others.map(({ kind }) => kind)).to.deep.equal(Array(13).fill('rotated'))
+    for (const [i, outcome] of others.entries()) {
       if (outcome.kind !== 'rotated') continue
-      expect(await usernameSeenBy(outcome.pair.accessToken)).to.equal(`person${i}`)
-      expect(await sessions.present(opened[i]!.pair.refreshToken)).to.include({ kind: 'usable' })
+      expect(await usernameSeenBy(outcome.pair.accessToken)).to.equal(`person${Math.min(i + 3, 14)}`)
       expect(await sessions.present(outcome.pair.refreshToken)).to.include({ kind: 'usable' })
+      const { pair: spent } = opened[i + 3]!
+      expect(await sessions.present(spent.refreshToken)).to.include({ kind: 'usable' }) // a retry, for a while
+      const livesMinutes = [
+        await redis.pttl(`${keyPrefix}at:${digest(outcome.pair.accessToken)}`),
+        await redis.pttl(`${keyPrefix}rt:${digest(outcome.pair.refreshToken)}`),
+        await redis.pttl(`${keyPrefix}rt:${digest(spent.refreshToken)}`),
+      ].map((ms) => Math.round(ms / minute))
+      expect(livesMinutes).to.deep.equal([30, 8 * 24 * 60, 24 * 60])
     }
   })
 

@@ -116,8 +116,18 @@ describe('questions of one turn of the event loop', () => {
 
   it('are asked at the end of a later turn too, after a crowd', async () => {
     await Promise.all(upTo(12).map(double))
+    for (let turn = 0; turn < 2; turn++) await new Promise(setImmediate) // what was to be sent at the end of that one was sent
     expect(await double(12)).to.equal(24)
     expect(batches.flat()).to.eql(upTo(13))
+  })
+
+  it('fail with their own batch, and with no other', async () => {
+    const halve = gather<number, number>(2, async (batch) => {
+      if (batch.some(({ question }) => question % 2 === 1)) throw new Error('odd')
+      for (const { question, resolve } of batch) resolve(question / 2)
+    })
+    const settled = await Promise.allSettled([2, 4, 6, 7, 8].map(halve))
+    expect(settled.map(({ status }) => status)).to.eql(['fulfilled', 'fulfilled', 'rejected', 'rejected', 'fulfilled'])
   })
 })
 
