@@ -162,17 +162,27 @@ async function compareWorkers(
   { connections, rounds, seconds }: { connections: number; rounds: number; seconds: number },
 ): Promise<ScaleFigures['workers']> {
   await unpin(redis.pid, cores)
-  const teams: { processes: number; url: string; bursts: Burst[] }[] = []
+  const teams: { processes: number; server: Server; bursts: Burst[] }[] = []
   for (const processes of workerCounts) {
     const env = { REDIS_URL: redis.url, WEB_CONCURRENCY: String(processes) }
-    const { url } = await startLatchkey(`latchkey-workers-${processes}`, env, { pinned: false })
-    teams.push({ processes, url: `${url}/v1/protected`, bursts: [] })
+    const server = await startLatchkey(`latchkey-workers-${processes}`, env, { pinned: false })
+    teams.push({ processes, server, bursts: [] })
   }
-  const burst = (url: string, burstSeconds: number) =>
-    load({ wrk, url, requestsFile, connections, seconds: burstSeconds, cores: null, signal })
-  for (const { url } of teams) await burst(url, warmUpSeconds)
+  const burst = ({ url }: Server, burstSeconds: number) =>
+    load({
+      wrk,
+      url: `${url}/v1/protected`,
+      requestsFile,
+      connections,
+      seconds: burstSeconds,
+      cores: null,
+      signal,
+    })
   for (let round = 0; round < rounds; round++) {
-    for (const { url, bursts } of round % 2 === 0 ? teams : teams.toReversed()) bursts.push(await burst(url, seconds))
+    if (round > 0 && round % roundsPerProcess === 0) for (const { server } of teams) await server.restart()
+    if (round % roundsPerProcess === 0) for (const { server } of teams) await burst(server, warmUpSeconds)
+    for (const { server, bursts } of round % 2 === 0 ? teams : teams.toReversed())
+      bursts.push(await burst(server, seconds))
     const rates = teams.map(({ bursts }) => Math.round(bursts.at(-1)!.perSecond))
     progress(`scale: one process and two, round ${round + 1} of ${rounds}: ${rates.join(', ')} checks a second`)
   }
