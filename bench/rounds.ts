@@ -35,8 +35,17 @@ export const sessionCount = 400
 
 const warmUpSeconds = 3
 
-/** After so many rounds each server is a new process: two of one build differ, by how the compiler and the heap turned out. */
-export const roundsPerProcess = 3
+const roundsPerProcess = 3
+
+/**
+ * Before the first round, and before every third one after it, has the servers warmed up; they are new processes then: two
+ * of one build differ, by how the compiler and the heap turned out.
+ */
+export async function renew(round: number, servers: Iterable<Server>, warmUp: () => Promise<void>): Promise<void> {
+  if (round % roundsPerProcess !== 0) return
+  if (round > 0) for (const server of servers) await server.restart()
+  await warmUp()
+}
 
 /**
  * Loads servers in turn, each alone, round after round.
@@ -45,7 +54,7 @@ export const roundsPerProcess = 3
  * compared are the ratios of one round.
  *
  * @param topic what the progress is called
- * @param keepsProcesses whether a server that gives out its sessions itself stays the same process
+ * @param keepsProcesses whether all stay the processes they are, since some give out their sessions themselves
  * @throws Error when a single answer was not a success
  */
 export async function measureRounds<Name extends string>(
@@ -68,12 +77,11 @@ export async function measureRounds<Name extends string>(
   const servers = new Set(names.map((name) => contenders[name].server))
   const bursts = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, MeasuredBurst[]>
   for (let round = 0; round < rounds; round++) {
-    const areNew = round > 0 && round % roundsPerProcess === 0 && !keepsProcesses
-    if (areNew) for (const server of servers) await server.restart()
-    if (areNew || round === 0) {
-      progress(`${topic}: warming up`)
-      for (const name of names) await burst(name, warmUpSeconds)
-    }
+    if (round === 0 || !keepsProcesses)
+      await renew(round, servers, async () => {
+        progress(`${topic}: warming up`)
+        for (const name of names) await burst(name, warmUpSeconds)
+      })
     // Each round begins with another one, so that none always follows the same.
     const first = round % names.length
     for (const name of [...names.slice(first), ...names.slice(0, first)]) {

@@ -5,7 +5,7 @@ import { provide, type Service } from '../dev/stores.ts'
 import { cpuSecondsOf } from './cores.ts'
 import { fillSessions } from './fill.ts'
 import { load, writeRequests, type Burst } from './load.ts'
-import { roundsPerProcess, withBearer } from './rounds.ts'
+import { renew, withBearer } from './rounds.ts'
 import { pin, unpin, type Server, type Stage } from './stage.ts'
 import { spreadOf, type Spread } from './statistics.ts'
 
@@ -86,11 +86,14 @@ export async function measureScale(
     return { ...one, cpuUs, redisCpuUs }
   }
   for (let round = 0; round < rounds; round++) {
-    if (round > 0 && round % roundsPerProcess === 0) for (const { latchkey } of targets) await latchkey.restart()
-    if (round % roundsPerProcess === 0) {
-      progress('scale: warming up')
-      for (const target of targets) await burst(target, warmUpSeconds)
-    }
+    await renew(
+      round,
+      targets.map(({ latchkey }) => latchkey),
+      async () => {
+        progress('scale: warming up')
+        for (const target of targets) await burst(target, warmUpSeconds)
+      },
+    )
     const at = round % targets.length
     for (const target of [...targets.slice(at), ...targets.slice(0, at)])
       target.samples.push(await burst(target, seconds))
@@ -179,8 +182,10 @@ async function compareWorkers(
       signal,
     })
   for (let round = 0; round < rounds; round++) {
-    if (round > 0 && round % roundsPerProcess === 0) for (const { server } of teams) await server.restart()
-    if (round % roundsPerProcess === 0) for (const { server } of teams) await burst(server, warmUpSeconds)
+    const servers = teams.map(({ server }) => server)
+    await renew(round, servers, async () => {
+      for (const server of servers) await burst(server, warmUpSeconds)
+    })
     for (const { server, bursts } of round % 2 === 0 ? teams : teams.toReversed())
       bursts.push(await burst(server, seconds))
     const rates = teams.map(({ bursts }) => Math.round(bursts.at(-1)!.perSecond))

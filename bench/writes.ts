@@ -7,7 +7,7 @@ import { cpuSecondsOf } from './cores.ts'
 import { inLanes } from './lanes.ts'
 import { load, writeRequests, type Burst } from './load.ts'
 import type { Person } from './people.ts'
-import { roundsPerProcess, withBearer } from './rounds.ts'
+import { renew, withBearer } from './rounds.ts'
 import { openSession, unpin, type LocalServices, type Server, type Stage } from './stage.ts'
 import { spreadOf, type Spread } from './statistics.ts'
 
@@ -77,14 +77,11 @@ export async function measureWrites(
   const kinds = ['b', 'refresh', 'logout'] as const
   const samples: Record<Kind, Sample[]> = { b: [], refresh: [], logout: [] }
   for (let round = 0; round < rounds; round++) {
-    if (round > 0 && round % roundsPerProcess === 0) {
-      for (const server of [bare, latchkey]) await server.restart()
-      await unpin(latchkey.pid, cores)
-    }
-    if (round % roundsPerProcess === 0) {
+    await renew(round, [bare, latchkey], async () => {
       progress('operations: refresh and logout beside (b), warming up')
+      await unpin(latchkey.pid, cores)
       for (const kind of kinds) await burst(kind)
-    }
+    })
     for (const kind of [...kinds.slice(round % 3), ...kinds.slice(0, round % 3)]) samples[kind].push(await burst(kind))
     const [b, refresh, logout] = kinds.map((kind) => samples[kind].at(-1)!.perSecond) as [number, number, number]
     progress(
