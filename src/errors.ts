@@ -53,6 +53,8 @@ export class AppError extends Error {
   readonly checks: Readonly<Record<string, string>> | undefined
   /** For `too-many-attempts`: when it makes sense to try again. */
   readonly retryAfterSeconds: number | undefined
+  /** Whether the log has its own line about what is behind it, which is no failure of a store. */
+  readonly isTold: boolean
 
   constructor(
     code: ErrorCode,
@@ -61,6 +63,7 @@ export class AppError extends Error {
       faults?: readonly Fault[]
       checks?: Readonly<Record<string, string>>
       retryAfterSeconds?: number
+      isTold?: boolean
       cause?: unknown
     } = {},
   ) {
@@ -70,5 +73,6 @@ export class AppError extends Error {
     this.faults = told.faults
     this.checks = told.checks
     this.retryAfterSeconds = told.retryAfterSeconds
+    this.isTold = told.isTold ?? false
   }
 }

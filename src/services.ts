@@ -125,7 +125,10 @@ export function createServices(
     ],
     log,
   })
-  const passwords = createPasswords(config.hashCost, config.hashing, metrics?.hashWaited)
+  const passwords = createPasswords(config.hashCost, config.hashing, {
+    onAdmitted: metrics?.hashWaited,
+    onCrowded: () => log('hashing.crowded', {}),
+  })
   const accounts: Accounts = createAccounts({
     knex,
     mails: mail,

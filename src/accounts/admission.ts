@@ -1,5 +1,13 @@
 import { AppError } from '../errors.ts'
 
+/** Who is told of what becomes of those who ask. */
+export interface Onlookers {
+  /** How long each piece of work that was let in has waited, in milliseconds. */
+  onAdmitted?: ((waitedMs: number) => void) | undefined
+  /** That somebody was turned away; once a minute at most, since a crowd is turned away all at once. */
+  onCrowded?: (() => void) | undefined
+}
+
 export interface AdmissionBounds {
   /** How many run at the same time. */
   atOnce: number
@@ -22,11 +30,18 @@ const aheadMax = 2
 /** Who takes longer over that, as when a store is slow, lets the next come near: the work must not wait for a store. */
 const approachMaxMs = 25
 
+const crowdToldEveryMs = 60_000
+
+/** To turn somebody away is a small part of what it takes to begin a login, and who is turned away waits for nothing else. */
+const leavingForOneThatBegins = 4
+
 export type Run = <T>(work: () => Promise<T>) => Promise<T>
 
 export interface Admit extends Run {
   /**
    * Waits for one's turn to begin: a crowd that comes at one moment begins bit by bit.
+   *
+   * Who comes when as many are on their way as will get a place hears it sooner than those begin.
    *
    * @throws AppError `unavailable` when as many are on their way already as will get a place
    */
@@ -45,36 +60,49 @@ export interface Admit extends Run {
  * taken of late, is turned away at once and not after the wait; and, with `before`, ahead of all that a login costs
  * besides its hash. The others wait in one line ahead of that too.
  *
- * @param onAdmitted is told how long each piece has waited, in milliseconds
  * @throws AppError `unavailable`, at once when the line is full or too slow, or when a place was not free in time
  */
 export function createAdmission(
   { atOnce, waitingMax }: AdmissionBounds,
-  onAdmitted: (waitedMs: number) => void = () => undefined,
+  { onAdmitted = () => undefined, onCrowded = () => undefined }: Onlookers = {},
 ): Admit {
-  const approach = createGate(atOnce + aheadMax)
-  const work = createGate(atOnce)
-  const turn = createTurns(atOnce + 1)
+  const approach = createGate(atOnce + aheadMax, refusal)
+  const work = createGate(atOnce, refusal)
+  const beginning = createTurns(atOnce + 1)
+  const leaving = createTurns((atOnce + 1) * leavingForOneThatBegins)
   const latestMs: number[] = []
+  let placesMax = atOnce + waitingMax
   let onTheirWay = 0
+  let crowdToldAt = Number.NEGATIVE_INFINITY
 
-  /** How many may wait now: no more than will have had their turn in time. */
-  function lineMax(): number {
-    const usualMs = latestMs.toSorted((one, other) => one - other)[latestMs.length >> 1]
-    return usualMs ? Math.min(waitingMax, Math.floor((expectedWaitMaxMs / usualMs) * atOnce)) : waitingMax
+  function refusal(): AppError {
+    if (performance.now() - crowdToldAt >= crowdToldEveryMs) {
+      crowdToldAt = performance.now()
+      onCrowded()
+    }
+    return new AppError('unavailable', { isTold: true })
   }
 
-  function refuseWithoutRoom(): void {
-    if (onTheirWay >= atOnce + lineMax()) throw new AppError('unavailable')
+  /** Lets no more wait than will have had their turn in time. */
+  function noteDuration(durationMs: number): void {
+    latestMs.push(durationMs)
+    if (latestMs.length > latestMax) latestMs.shift()
+    const usualMs = latestMs.toSorted((one, other) => one - other)[latestMs.length >> 1]!
+    placesMax =
+      atOnce + (usualMs ? Math.min(waitingMax, Math.floor((expectedWaitMaxMs / usualMs) * atOnce)) : waitingMax)
   }
 
   async function mustHaveRoom(): Promise<void> {
-    await turn()
-    refuseWithoutRoom()
+    if (onTheirWay + beginning.waiting() >= placesMax) {
+      await leaving.turn()
+      throw refusal()
+    }
+    await beginning.turn()
+    if (onTheirWay >= placesMax) throw refusal()
   }
 
   async function before<T>(lead: (run: Run) => Promise<T>): Promise<T> {
-    refuseWithoutRoom()
+    if (onTheirWay >= placesMax) throw refusal()
     onTheirWay++
     try {
       const askedAt = performance.now()
@@ -104,8 +132,7 @@ export function createAdmission(
         try {
           return await piece()
         } finally {
-          latestMs.push(performance.now() - startedAt)
-          if (latestMs.length > latestMax) latestMs.shift()
+          noteDuration(performance.now() - startedAt)
           work.leave()
           makeRoom()
         }
@@ -125,7 +152,7 @@ export function createAdmission(
  * Lets so many of a crowd go on in each turn of the event loop: what came meanwhile, as a token check, has the rest. Of a
  * very large crowd it is a hundredth, so that the last of it begins soon too, and hears that there is no room.
  */
-function createTurns(perTurnMax: number): () => Promise<void> {
+function createTurns(perTurnMax: number) {
   const line: (() => void)[] = []
 
   function begin(): void {
@@ -133,14 +160,16 @@ function createTurns(perTurnMax: number): () => Promise<void> {
     if (line.length > 0) setImmediate(begin)
   }
 
-  return () =>
-    new Promise((resolve) => {
+  const turn = () =>
+    new Promise<void>((resolve) => {
       if (line.push(resolve) === 1) setImmediate(begin)
     })
+
+  return { turn, waiting: () => line.length }
 }
 
 /** So many places, and a line before them in which nobody stands for longer than {@link waitMaxMs}. */
-function createGate(places: number) {
+function createGate(places: number, refusal: () => AppError) {
   const line: { enter: () => void; timer: NodeJS.Timeout }[] = []
   let inside = 0
 
@@ -153,7 +182,7 @@ function createGate(places: number) {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         line.splice(line.indexOf(waiter), 1)
-        reject(new AppError('unavailable'))
+        reject(refusal())
       }, waitMaxMs)
       const waiter = { enter: resolve, timer }
       line.push(waiter)

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import argon2 from 'argon2'
-import { createAdmission, type AdmissionBounds, type Run } from './admission.ts'
+import { createAdmission, type AdmissionBounds, type Onlookers, type Run } from './admission.ts'
 import { argon2idCost, matches } from './imported-hashes.ts'
 import { canonicalPassword } from './rules.ts'
 
@@ -22,10 +22,10 @@ export type Passwords = ReturnType<typeof createPasswords>
 export function createPasswords(
   { memoryKib, timeCost, parallelism }: HashCost,
   bounds: AdmissionBounds,
-  onAdmitted?: (waitedMs: number) => void,
+  onlookers?: Onlookers,
 ) {
   const cost = { type: argon2.argon2id, memoryCost: memoryKib, timeCost, parallelism }
-  const admit = createAdmission(bounds, onAdmitted)
+  const admit = createAdmission(bounds, onlookers)
   const nobodys = hashOfNothing({ memoryKib, timeCost, parallelism })
 
   async function hash(password: string): Promise<string> {

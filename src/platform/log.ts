@@ -33,6 +33,10 @@ export const logEvents = {
     meaning: 'Redis has an eviction policy other than `noeviction`: a full Redis would sign people out.',
   },
   'store.failed': { level: 'error', meaning: 'A store answered with an error; the caller was told 503.' },
+  'hashing.crowded': {
+    level: 'warn',
+    meaning: 'More passwords came than can be hashed, and those beyond were told 503; told once a minute at most.',
+  },
   'request.done': {
     level: 'debug',
     meaning: 'A request was answered; `code` and `reason` are those of the problem it was told.',

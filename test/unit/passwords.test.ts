@@ -290,14 +290,65 @@ describe('the admission of costly work', () => {
     await mustHaveRoom()
   })
 
-  it('lets a very large crowd begin within some hundreds of turns', async () => {
-    const { mustHaveRoom } = createAdmission({ atOnce: 1, waitingMax: 10 })
-    let begun = 0
-    for (let i = 0; i < 10_000; i++) void mustHaveRoom().then(() => begun++)
+  it('lets a very large crowd begin, or hear that there is no room, within some hundreds of turns', async () => {
+    for (const waitingMax of [10_000, 10]) {
+      const { mustHaveRoom } = createAdmission({ atOnce: 1, waitingMax })
+      let heard = 0
+      for (let i = 0; i < 10_000; i++)
+        void mustHaveRoom()
+          .finally(() => heard++)
+          .catch(() => undefined)
+      await new Promise(setImmediate)
+      expect(heard).to.be.within(100, 102)
+      for (let turn = 0; turn < 500; turn++) await new Promise(setImmediate)
+      expect(heard).to.equal(10_000)
+    }
+  })
+
+  it('tells those of a crowd who will get no place sooner than it lets the others begin', async () => {
+    const { mustHaveRoom } = createAdmission({ atOnce: 1, waitingMax: 3 })
+    const begun: number[] = []
+    const refused: number[] = []
+    for (let i = 0; i < 14; i++)
+      void mustHaveRoom().then(
+        () => begun.push(i),
+        () => refused.push(i),
+      )
     await new Promise(setImmediate)
-    expect(begun).to.equal(100)
-    for (let turn = 0; turn < 500; turn++) await new Promise(setImmediate)
-    expect(begun).to.equal(10_000)
+    expect([begun, refused]).to.deep.equal([
+      [0, 1],
+      [4, 5, 6, 7, 8, 9, 10, 11],
+    ])
+    await new Promise(setImmediate)
+    expect([begun, refused]).to.deep.equal([
+      [0, 1, 2, 3],
+      [4, 5, 6, 7, 8, 9, 10, 11, 12, 13],
+    ])
+    await mustHaveRoom()
+  })
+
+  it('tells of a crowd once a minute at most', async () => {
+    let at = 0
+    const now = mock.method(performance, 'now', () => at)
+    try {
+      let told = 0
+      const admit = createAdmission({ atOnce: 1, waitingMax: 0 }, { onCrowded: () => told++ })
+      void admit(() => new Promise<void>(() => undefined))
+      const comes = () => admit(async () => undefined).catch(() => undefined)
+      expect(told).to.equal(0)
+      for (const [cameAt, toldBy] of [
+        [1000, 1],
+        [60_999, 1],
+        [61_000, 2],
+        [61_001, 2],
+      ] as const) {
+        at = cameAt
+        await Promise.all([comes(), comes()])
+        expect(told).to.equal(toldBy)
+      }
+    } finally {
+      now.mock.restore()
+    }
   })
 
   it('lets only two see to what comes before their work while one is at it, and the others wait ahead of that', async () => {
@@ -339,7 +390,7 @@ describe('the admission of costly work', () => {
 
   it('gives the place of work that failed to the next', async () => {
     const waits: number[] = []
-    const admit = createAdmission({ atOnce: 1, waitingMax: 1 }, (waitedMs) => waits.push(waitedMs))
+    const admit = createAdmission({ atOnce: 1, waitingMax: 1 }, { onAdmitted: (waitedMs) => waits.push(waitedMs) })
     const failed = admit(() => Promise.reject(new Error('of the work')))
     const next = admit(async () => 'done')
     expect(admit.load()).to.deep.equal({ running: 1, waiting: 1 })
