@@ -35,9 +35,8 @@ async function logIn({ url, emails, burst, perSecond, seconds }: Storm): Promise
   let turn = 0
   const logInOnce = async (): Promise<LoginAnswer> => {
     const startedAt = performance.now()
-    let connection = idle.pop()
-    while (connection?.destroyed) connection = idle.pop() // by the service, which keeps none for long that rests
-    connection ??= connect(Number(port), hostname).on('error', () => undefined) // 'close' follows
+    // The one that has rested for longest, or the service would close it after a while, just when it is written to.
+    const connection = idle.shift() ?? connect(Number(port), hostname).on('error', () => undefined) // 'close' follows
     const header = await answerOf(connection, requests[turn++ % requests.length]!)
     idle.push(connection)
     const status = Number(/^HTTP\/1\.1 (\d+)/.exec(header)?.[1])
