@@ -32,7 +32,7 @@ const approachMaxMs = 25
 
 const crowdToldEveryMs = 60_000
 
-/** To turn somebody away is a small part of what it takes to begin a login, and who is turned away waits for nothing else. */
+/** To turn somebody away is a small part of what it takes to begin. */
 const leavingForOneThatBegins = 4
 
 export type Run = <T>(work: () => Promise<T>) => Promise<T>
@@ -41,7 +41,7 @@ export interface Admit extends Run {
   /**
    * Waits for one's turn to begin: a crowd that comes at one moment begins bit by bit.
    *
-   * Who comes when as many are on their way as will get a place hears it sooner than those begin.
+   * Once there is no room, those who are left have their turn sooner, to hear it.
    *
    * @throws AppError `unavailable` when as many are on their way already as will get a place
    */
@@ -68,8 +68,7 @@ export function createAdmission(
 ): Admit {
   const approach = createGate(atOnce + aheadMax, refusal)
   const work = createGate(atOnce, refusal)
-  const beginning = createTurns(atOnce + 1)
-  const leaving = createTurns((atOnce + 1) * leavingForOneThatBegins)
+  const turn = createTurns(() => (onTheirWay < placesMax ? atOnce + 1 : (atOnce + 1) * leavingForOneThatBegins))
   const latestMs: number[] = []
   let placesMax = atOnce + waitingMax
   let onTheirWay = 0
@@ -93,11 +92,7 @@ export function createAdmission(
   }
 
   async function mustHaveRoom(): Promise<void> {
-    if (onTheirWay + beginning.waiting() >= placesMax) {
-      await leaving.turn()
-      throw refusal()
-    }
-    await beginning.turn()
+    await turn()
     if (onTheirWay >= placesMax) throw refusal()
   }
 
@@ -152,20 +147,18 @@ export function createAdmission(
  * Lets so many of a crowd go on in each turn of the event loop: what came meanwhile, as a token check, has the rest. Of a
  * very large crowd it is a hundredth, so that the last of it begins soon too, and hears that there is no room.
  */
-function createTurns(perTurnMax: number) {
+function createTurns(perTurnMax: () => number): () => Promise<void> {
   const line: (() => void)[] = []
 
   function begin(): void {
-    for (const go of line.splice(0, Math.max(perTurnMax, Math.ceil(line.length / 100)))) go()
+    for (const go of line.splice(0, Math.max(perTurnMax(), Math.ceil(line.length / 100)))) go()
     if (line.length > 0) setImmediate(begin)
   }
 
-  const turn = () =>
-    new Promise<void>((resolve) => {
+  return () =>
+    new Promise((resolve) => {
       if (line.push(resolve) === 1) setImmediate(begin)
     })
-
-  return { turn, waiting: () => line.length }
 }
 
 /** So many places, and a line before them in which nobody stands for longer than {@link waitMaxMs}. */
