@@ -60,7 +60,9 @@ function requestFor(host: string, body: string): string {
 function answerOf(connection: Socket, request: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = ''
-    const breakOff = () => reject(new Error('the connection of a login was closed'))
+    const breakOff = () =>
+      reject(new Error('the connection of a login was closed', { cause: connection.errored ?? undefined }))
+    if (connection.destroyed) return breakOff() // while it rested; nothing would come of it any more
     const take = (chunk: Buffer) => {
       text += chunk.toString('latin1')
       const end = text.indexOf('\r\n\r\n') + 4

@@ -42,7 +42,7 @@ export interface Fault {
 /**
  * A refusal with a public code.
  *
- * `reason`, `faults`, `checks` and `retryAfterSeconds` reach the caller; `cause` is for the log alone.
+ * `reason`, `faults`, `checks` and `retryAfterSeconds` reach the caller; `cause` and `isLogged` are for the log alone.
  */
 export class AppError extends Error {
   override readonly name = 'AppError'
@@ -53,8 +53,8 @@ export class AppError extends Error {
   readonly checks: Readonly<Record<string, string>> | undefined
   /** For `too-many-attempts`: when it makes sense to try again. */
   readonly retryAfterSeconds: number | undefined
-  /** Whether the log has its own line about what is behind it, which is no failure of a store. */
-  readonly isTold: boolean
+  /** For `unavailable`: the log has a line of its own about what is behind it, which is no failure of a store. */
+  readonly isLogged: boolean
 
   constructor(
     code: ErrorCode,
@@ -63,7 +63,7 @@ export class AppError extends Error {
       faults?: readonly Fault[]
       checks?: Readonly<Record<string, string>>
       retryAfterSeconds?: number
-      isTold?: boolean
+      isLogged?: boolean
       cause?: unknown
     } = {},
   ) {
@@ -73,6 +73,6 @@ export class AppError extends Error {
     this.faults = told.faults
     this.checks = told.checks
     this.retryAfterSeconds = told.retryAfterSeconds
-    this.isTold = told.isTold ?? false
+    this.isLogged = told.isLogged ?? false
   }
 }

@@ -32,8 +32,8 @@ const approachMaxMs = 25
 
 const crowdToldEveryMs = 60_000
 
-/** To turn somebody away is a small part of what it takes to begin. */
-const leavingForOneThatBegins = 4
+/** To turn somebody away takes a small part of what it takes to begin, so more may leave in one turn of the event loop. */
+const leavingAtOnce = 8
 
 export type Run = <T>(work: () => Promise<T>) => Promise<T>
 
@@ -68,7 +68,7 @@ export function createAdmission(
 ): Admit {
   const approach = createGate(atOnce + aheadMax, refusal)
   const work = createGate(atOnce, refusal)
-  const turn = createTurns(() => (onTheirWay < placesMax ? atOnce + 1 : (atOnce + 1) * leavingForOneThatBegins))
+  const turn = createTurns(() => (onTheirWay < placesMax ? atOnce + 1 : Math.max(atOnce + 1, leavingAtOnce)))
   const latestMs: number[] = []
   let placesMax = atOnce + waitingMax
   let onTheirWay = 0
@@ -79,7 +79,7 @@ export function createAdmission(
       crowdToldAt = performance.now()
       onCrowded()
     }
-    return new AppError('unavailable', { isTold: true })
+    return new AppError('unavailable', { isLogged: true })
   }
 
   /** Lets no more wait than will have had their turn in time. */

@@ -33,8 +33,9 @@ export class Exchange {
     const refusal = error instanceof AppError ? error : new AppError('internal-error', { cause: error })
     const problem = problemOf(refusal, this.requestId)
     this.#refusal = refusal
-    if (problem.status >= 500 && !refusal.isTold)
-      this.#around.log(problem.status === 503 ? 'store.failed' : 'request.failed', {
+    const isUnavailable = problem.status === 503
+    if (problem.status >= 500 && !(isUnavailable && refusal.isLogged))
+      this.#around.log(isUnavailable ? 'store.failed' : 'request.failed', {
         request_id: this.requestId,
         ...causeOf(refusal),
       })

@@ -35,7 +35,8 @@ export const logEvents = {
   'store.failed': { level: 'error', meaning: 'A store answered with an error; the caller was told 503.' },
   'hashing.crowded': {
     level: 'warn',
-    meaning: 'More passwords came than can be hashed, and those beyond were told 503; told once a minute at most.',
+    meaning:
+      'More passwords came than can be hashed in time, and the others were turned away; beside `store.failed` it is a store that holds them up. Told once a minute by a process at most.',
   },
   'request.done': {
     level: 'debug',

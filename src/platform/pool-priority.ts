@@ -12,12 +12,12 @@ const vainRoundsMax = 10
 const pauseMs = 5
 
 /**
- * Lets the threads of the pool, which hash passwords, give way to everything else that wants their core.
+ * Lets the threads of the pool, which hash passwords, give way to others that want their core.
  *
  * A hash takes a core for some 20 ms. On two cores that is half of the machine, and without this the thread that answers
  * requests, and Redis, wait in turn with it. On Linux each thread has a priority of its own (setpriority(2)), and anybody
  * may lower theirs; elsewhere, and where /proc is hidden, everything stays as it is. Where the kernel shares out its cores
- * by session (sched(7), autogroup) or control group, it counts among the threads of this process only.
+ * by session (sched(7), autogroup) or control group, it counts within that only: not against a Redis outside of it.
  *
  * @returns the ids of the threads that were lowered; without an error, since the service works as well without it
  */

@@ -300,23 +300,33 @@ describe('the admission of costly work', () => {
     expect(begun).to.equal(10_000)
   })
 
-  it('turns away those of a crowd for whom no place is left four times as fast as it lets others begin', async () => {
+  it('turns away eight of a crowd at once while no place is left, and lets two begin again when one is', async () => {
     const { mustHaveRoom, before } = createAdmission({ atOnce: 1, waitingMax: 2 })
-    const refused: number[] = []
-    const begin = async (i: number) => {
+    const leaves: (() => void)[] = []
+    const comes = async () => {
       await mustHaveRoom()
-      await before(() => new Promise<void>(() => undefined))
-      expect.fail(`${i} came through`)
+      await before(() => new Promise<void>((leave) => leaves.push(leave)))
     }
-    for (let i = 0; i < 16; i++)
-      void begin(i).catch(({ code }: { code: string }) => code === 'unavailable' && refused.push(i))
-    const seen: number[] = []
-    for (let turn = 0; turn < 4; turn++) {
-      await new Promise(setImmediate)
-      seen.push(refused.length)
+    const refused: { code: string; isLogged: boolean }[] = []
+    const come = (count: number) => {
+      for (let i = 0; i < count; i++) void comes().catch((error: (typeof refused)[0]) => refused.push(error))
     }
-    expect(seen).to.deep.equal([0, 1, 9, 13])
-    expect(refused).to.deep.equal([3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15])
+    const turns = async (count: number) => {
+      const seen: number[] = []
+      for (let turn = 0; turn < count; turn++) {
+        await new Promise(setImmediate)
+        seen.push(refused.length)
+      }
+      return seen
+    }
+    come(16)
+    expect(await turns(4)).to.deep.equal([0, 1, 9, 13])
+    expect(refused.every(({ code, isLogged }) => code === 'unavailable' && isLogged)).to.equal(true)
+    leaves[0]!()
+    leaves[1]!()
+    await new Promise(setImmediate)
+    come(12)
+    expect(await turns(3)).to.deep.equal([13, 21, 23])
   })
 
   it('tells of a crowd once a minute at most', async () => {
@@ -395,14 +405,16 @@ describe('the admission of costly work', () => {
   it('lets nobody wait for longer than four seconds, and then serves those behind them', async () => {
     mock.timers.enable({ apis: ['setTimeout'] })
     try {
-      const admit = createAdmission({ atOnce: 1, waitingMax: 2 })
+      let told = 0
+      const admit = createAdmission({ atOnce: 1, waitingMax: 2 }, { onCrowded: () => told++ })
       let end!: () => void
       const long = admit(() => new Promise<void>((resolve) => (end = resolve)))
-      const impatient = admit(async () => 'too late').catch((error: { code: string }) => error.code)
+      const impatient = admit(async () => 'too late').catch((error: unknown) => error)
       mock.timers.tick(3999)
       const behind = admit(async () => 'served')
       mock.timers.tick(1)
-      expect(await impatient).to.equal('unavailable')
+      expect(await impatient).to.include({ code: 'unavailable', isLogged: true })
+      expect(told).to.equal(1)
       end()
       await long
       expect(await behind).to.equal('served')
