@@ -68,6 +68,7 @@ function answerOf(connection: Socket, request: string): Promise<string> {
       const end = text.indexOf('\r\n\r\n') + 4
       if (end < 4) return
       const length = Number(/^content-length: (\d+)\r$/im.exec(text.slice(0, end))?.[1])
+      if (Number.isNaN(length)) return reject(new Error('a login was answered without a Content-Length'))
       if (text.length - end < length) return
       connection.off('data', take).off('close', breakOff)
       resolve(text.slice(0, end))

@@ -127,7 +127,7 @@ export function createServices(
   })
   const passwords = createPasswords(config.hashCost, config.hashing, {
     onAdmitted: metrics?.hashWaited,
-    onCrowded: () => log('hashing.crowded', {}),
+    onCrowded: () => log('hashing.crowded'),
   })
   const accounts: Accounts = createAccounts({
     knex,

@@ -68,15 +68,18 @@ export function createAdmission(
 ): Admit {
   const approach = createGate(atOnce + aheadMax, refusal)
   const work = createGate(atOnce, refusal)
-  const turn = createTurns(() => (onTheirWay < placesMax ? atOnce + 1 : Math.max(atOnce + 1, leavingAtOnce)))
+  const turn = createTurns(() => (isFull() ? Math.max(atOnce + 1, leavingAtOnce) : atOnce + 1))
   const latestMs: number[] = []
   let placesMax = atOnce + waitingMax
   let onTheirWay = 0
   let crowdToldAt = Number.NEGATIVE_INFINITY
 
+  const isFull = () => onTheirWay >= placesMax
+
   function refusal(): AppError {
-    if (performance.now() - crowdToldAt >= crowdToldEveryMs) {
-      crowdToldAt = performance.now()
+    const now = performance.now()
+    if (now - crowdToldAt >= crowdToldEveryMs) {
+      crowdToldAt = now
       onCrowded()
     }
     return new AppError('unavailable', { isLogged: true })
@@ -87,17 +90,16 @@ export function createAdmission(
     latestMs.push(durationMs)
     if (latestMs.length > latestMax) latestMs.shift()
     const usualMs = latestMs.toSorted((one, other) => one - other)[latestMs.length >> 1]!
-    placesMax =
-      atOnce + (usualMs ? Math.min(waitingMax, Math.floor((expectedWaitMaxMs / usualMs) * atOnce)) : waitingMax)
+    placesMax = atOnce + Math.min(waitingMax, Math.floor((expectedWaitMaxMs / usualMs) * atOnce))
   }
 
   async function mustHaveRoom(): Promise<void> {
     await turn()
-    if (onTheirWay >= placesMax) throw refusal()
+    if (isFull()) throw refusal()
   }
 
   async function before<T>(lead: (run: Run) => Promise<T>): Promise<T> {
-    if (onTheirWay >= placesMax) throw refusal()
+    if (isFull()) throw refusal()
     onTheirWay++
     try {
       const askedAt = performance.now()
