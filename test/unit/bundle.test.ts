@@ -1,0 +1,74 @@
+import { execFile } from 'node:child_process'
+import fs from 'node:fs'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { expect } from 'chai'
+import { bundle } from '../../dev/bundle.ts'
+import { temporaryDir } from '../../dev/stores.ts'
+
+const run = promisify(execFile)
+
+describe('a bundle', () => {
+  let dir: string
+
+  before(() => {
+    dir = temporaryDir('bundle')
+  })
+
+  after(() => fs.rmSync(dir, { recursive: true }))
+
+  it('does what was written, with functions that are assigned to members', async () => {
+    const written = await write(`
+      class Held { inner = 1; constructor() { this.arrow = () => this.inner; this.plain = function () { return this } } }
+      const held = new Held()
+      const other = {}
+      other.named = function again(n) { return n ? again(n - 1) : typeof again }
+      other['computed'] = other.chained = async () => 'two'
+      other.outer = () => { other.inner = function* () { yield 1; yield 2 } }
+      other.outer()
+      other.tail = () => other.last = (one, { two } = { two: 2 }) => [one, two]
+      let called; ({ called } = { called: other.once = () => 'an expression' })
+      const said = [
+        held.arrow(), held.plain() === held, held.plain.call(other) === other, other.named(3),
+        await other.computed(), other.computed === other.chained, [...other.inner()], other.tail()(1), called(),
+        Object.values(other).map((one) => [one.name, one.length]), 'prototype' in held.plain, 'prototype' in held.arrow,
+      ]
+      console.log(JSON.stringify(said))
+    `)
+    const expected = await run(process.execPath, [written])
+    const { stdout } = await run(process.execPath, [await bundled(written)])
+    expect(stdout).to.equal(expected.stdout).and.include('an expression')
+  })
+
+  it('has no function made old that refers to what was made for one request', async () => {
+    const written = await write(`
+      import v8 from 'node:v8'
+      class Command { constructor(args) { this.args = args; this.reject = () => this.args } }
+      const ask = () => new Command(new Array(1000).fill(0))
+      const inNewSpace = () => v8.getHeapSpaceStatistics().find((space) => space.space_name === 'new_space').space_used_size
+      for (let i = 0; i < 100; i++) ask()
+      gc()
+      for (let i = 0; i < 500; i++) ask()
+      const madeBytes = inNewSpace()
+      gc({ type: 'minor' })
+      console.log(JSON.stringify({ madeBytes, keptBytes: inNewSpace() }))
+    `)
+    const young = ['--expose-gc', '--no-opt', '--min-semi-space-size=32', '--max-semi-space-size=32']
+    const { stdout } = await run(process.execPath, [...young, await bundled(written)])
+    const { madeBytes, keptBytes } = JSON.parse(stdout) as { madeBytes: number; keptBytes: number }
+    expect(madeBytes).to.be.above(500 * 1000 * 8)
+    expect(keptBytes).to.be.below(madeBytes / 20)
+  })
+
+  async function write(program: string): Promise<string> {
+    const file = path.join(fs.mkdtempSync(path.join(dir, 'program-')), 'written.mjs')
+    fs.writeFileSync(file, program)
+    return file
+  }
+
+  async function bundled(written: string): Promise<string> {
+    const outfile = written.replace('written', 'bundled')
+    await bundle({ entryPoints: [written], outfile })
+    return outfile
+  }
+})
