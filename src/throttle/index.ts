@@ -48,14 +48,16 @@ export function createThrottle({
   }
 
   /**
-   * Reads how many there are. The library would do it in a transaction, of which V8 keeps all that the client makes for it
-   * until the next collection of everything (figures: bench/README.md).
+   * Reads how many there are. The verdict hangs on that alone; when the window ends is a hint, and another step.
+   *
+   * The library would ask in a `MULTI`. What the client makes for one is not collected with the other young objects
+   * (figures: bench/README.md).
    */
   async function read(rule: RuleName, subject: Subject): Promise<Spent> {
     const key = counter.getKey(`${rule}:${keyOf(subject)}`)
-    const [points, msBeforeNext] = await counted(() => Promise.all([redis.get(key), redis.pttl(key)]))
+    const [msBeforeNext, points] = await counted(() => Promise.all([redis.pttl(key), redis.get(key)]))
     if (points === null) return { points: 0, endsInSeconds: 0 }
-    return spentOf({ consumedPoints: Number.parseInt(points, 10), msBeforeNext })
+    return spentOf({ consumedPoints: /^\d+$/.test(points) ? Number(points) : NaN, msBeforeNext })
   }
 
   /** Spends one point, and tells what became of it: null when it was there, else the refusal to throw or to swallow. */

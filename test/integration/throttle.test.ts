@@ -120,6 +120,19 @@ describe('the limits', () => {
     expect(await redis.pttl(keyOf('wrong-passwords', userId))).to.be.within(1, 4_200)
   })
 
+  it('say so to whoever presents a secret at the limit, and one second where there is no end', async () => {
+    const userId = randomUUID()
+    for (let i = 0; i < 10; i++) await one.attempt('wrong-passwords', { userId }, async () => false)
+    const attempt = () => one.attempt('wrong-passwords', { userId }, async () => true).catch((error: unknown) => error)
+
+    await redis.pexpire(keyOf('wrong-passwords', userId), 4_200)
+    expect(await attempt()).to.include({ code: 'too-many-attempts', retryAfterSeconds: 5 })
+    await redis.persist(keyOf('wrong-passwords', userId))
+    expect(await attempt()).to.include({ code: 'too-many-attempts', retryAfterSeconds: 1 })
+
+    await redis.del(keyOf('wrong-passwords', userId))
+  })
+
   it('end by themselves', async () => {
     const userId = randomUUID()
     await one.mustSpend('mails', { userId })
@@ -152,9 +165,11 @@ describe('the limits', () => {
 
   it('are unavailable when what lies under a key is no count', async () => {
     const userId = randomUUID()
-    await redis.set(keyOf('wrong-passwords', userId), 'ten', 'EX', 60)
-
-    expect(await said(one.attempt('wrong-passwords', { userId }, async () => true))).to.equal('unavailable')
+    for (const text of ['ten', '', ' ', '1e3', '9.9', '-5', '0x10', '10 of them']) {
+      await redis.set(keyOf('wrong-passwords', userId), text, 'EX', 60)
+      const answer = await said(one.attempt('wrong-passwords', { userId }, async () => true))
+      expect(answer, JSON.stringify(text)).to.equal('unavailable')
+    }
     await redis.del(keyOf('wrong-passwords', userId))
     await redis.hset(keyOf('wrong-passwords', userId), 'points', 1)
     expect(await said(one.attempt('wrong-passwords', { userId }, async () => true))).to.equal('unavailable')
