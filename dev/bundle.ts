@@ -1,7 +1,7 @@
 /** How the service is put together from its sources and packages, for the build and for the tests of many processes. */
 import fs from 'node:fs'
 import path from 'node:path'
-import { parse, type AssignmentExpression, type Expression } from 'acorn'
+import { parse, type AssignmentExpression, type AssignmentPattern, type Expression } from 'acorn'
 import { build, type BuildOptions } from 'esbuild'
 
 /**
@@ -33,7 +33,8 @@ const __dirname = import.meta.dirname
  * Bundles programs with their packages, but for {@link external}, which must be found from where the bundle lies.
  *
  * Most of a start is finding and reading a thousand files: of a bundle it takes a third (figures: bench/README.md). The
- * code stays as it is written, with the names of the files in it, so that the lines of a stack can be found.
+ * code stays as it is written but for {@link keepFunctionsYoung}, with the names of the files in it, so that the lines of a
+ * stack can be found.
  */
 export async function bundle(
   options: Pick<BuildOptions, 'entryPoints' | 'outfile' | 'outdir' | 'outbase' | 'splitting'>,
@@ -65,14 +66,14 @@ function inAscii(text: string): string {
 }
 
 /**
- * Puts `(0, …)` around each function that is assigned to a member of an object, which means the same, and keeps V8 from
- * making it old from its start.
+ * Puts `(0, …)` around each function that is assigned to a member of an object, which means the same where each statement
+ * ends with a semicolon, as in what esbuild writes; and keeps V8 from making it old from its start.
  *
- * It does that wherever such a function stands right of such a `=`, as long as the code is not optimised. An old object
- * keeps all that it refers to until the next collection of everything, and in ioredis each command has two such functions,
- * in Knex each transaction dozens: so the requests of the last seconds were copied with each collection of young objects,
- * though all were answered (figures: bench/README.md, "Where the time goes"). It is no setting of V8, and most of these
- * functions are not ours to write otherwise.
+ * V8 does so with every function on the right-hand side of such an assignment, as long as the code is not optimised. An
+ * old object keeps all that it refers to until the next collection of everything. In ioredis each command has one such
+ * function and each script two, in Knex each transaction has dozens: so the requests of the last seconds were copied with each
+ * collection of young objects, though all were answered (figures: bench/README.md, "Where the time goes"). V8 has no
+ * setting for it, and most of these functions are not ours to write otherwise.
  */
 function keepFunctionsYoung(text: string): string {
   const functions: Expression[] = []
@@ -98,11 +99,10 @@ function keepFunctionsYoung(text: string): string {
 }
 
 /** Whether a part of a program assigns a function, written out just there, to a member of an object. */
-function isOfMember(part: object): part is AssignmentExpression {
-  const { type, operator, left, right } = part as Partial<AssignmentExpression>
+function isOfMember(part: object): part is AssignmentExpression | AssignmentPattern {
+  const { type, left, right } = part as Partial<AssignmentExpression | AssignmentPattern>
   return (
-    type === 'AssignmentExpression' &&
-    operator === '=' &&
+    (type === 'AssignmentExpression' || type === 'AssignmentPattern') &&
     left?.type === 'MemberExpression' &&
     (right?.type === 'FunctionExpression' || right?.type === 'ArrowFunctionExpression')
   )

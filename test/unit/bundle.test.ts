@@ -26,11 +26,14 @@ describe('a bundle', () => {
       other['computed'] = other.chained = async () => 'two'
       other.outer = () => { other.inner = function* () { yield 1; yield 2 } }
       other.outer()
+      other.missing ??= () => 'logical'; other.missing &&= (0, other.missing); other.outer ||= () => 'never'
+      ;({ given: other.given = () => 'by default' } = {}); [other.first = function () { return 'in a list' }] = []
       other.tail = () => other.last = (one, { two } = { two: 2 }) => [one, two]
       let called; ({ called } = { called: other.once = () => 'an expression' })
       const said = [
         held.arrow(), held.plain() === held, held.plain.call(other) === other, other.named(3),
         await other.computed(), other.computed === other.chained, [...other.inner()], other.tail()(1), called(),
+        other.missing(), other.outer(), other.given(), other.first(),
         Object.values(other).map((one) => [one.name, one.length]), 'prototype' in held.plain, 'prototype' in held.arrow,
       ]
       console.log(JSON.stringify(said))
@@ -43,7 +46,14 @@ describe('a bundle', () => {
   it('has no function made old that refers to what was made for one request', async () => {
     const written = await write(`
       import v8 from 'node:v8'
-      class Command { constructor(args) { this.args = args; this.reject = () => this.args } }
+      class Command {
+        constructor(args) {
+          this.args = args
+          this.reject = () => this.args
+          this.resolve = function () { return args }
+          this.retry ??= () => this.args
+        }
+      }
       const ask = () => new Command(new Array(1000).fill(0))
       const inNewSpace = () => v8.getHeapSpaceStatistics().find((space) => space.space_name === 'new_space').space_used_size
       for (let i = 0; i < 100; i++) ask()
@@ -67,7 +77,7 @@ describe('a bundle', () => {
   }
 
   async function bundled(written: string): Promise<string> {
-    const outfile = written.replace('written', 'bundled')
+    const outfile = path.join(path.dirname(written), 'bundled.mjs')
     await bundle({ entryPoints: [written], outfile })
     return outfile
   }
