@@ -106,8 +106,8 @@ function renew(seconds: Map<string, number>): void {
 async function runOne(args: string[]): Promise<number> {
   const child = spawn(process.execPath, [mocha, ...args], { cwd: root, stdio: 'inherit' })
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => child.kill(name))
-  const [code] = (await once(child, 'exit')) as [number | null]
-  return code ?? 1
+  const [code, signal] = (await once(child, 'exit')) as [number, null] | [null, NodeJS.Signals]
+  return code ?? 128 + os.constants.signals[signal]
 }
 
 const args = process.argv.slice(2)
