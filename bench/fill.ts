@@ -43,15 +43,15 @@ export async function fillSessions(
   try {
     for (let i = 0; i < sessionCount; i++) {
       if (i % sessionsPerUser === 0) userId = randomUUID()
-      const pair = mintPair()
+      const { pair, accessDigest, refreshDigest } = mintPair()
       const { access, refresh, set, field, json, card, pointer } = entriesOf(
         {
           ...model,
           id: mintSessionId(userId),
           userId,
           lastSeenAt: model.lastSeenAt + seenAheadMs,
-          access: { ...model.access, digestStart: startOf(digestOfToken(pair.accessToken)!) },
-          refreshDigest: digestOfToken(pair.refreshToken)!,
+          access: { ...model.access, digestStart: startOf(accessDigest) },
+          refreshDigest,
         },
         pair,
       )

@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Continuity } from '../platform/continuity.ts'
+import { digest } from '../platform/digest.ts'
 import { gather } from '../platform/gather.ts'
 import { fromRedis, isCluster, knownPrimariesOf, type Node, type Redis } from '../platform/redis.ts'
 import { seal, unseal } from '../platform/secret.ts'
@@ -28,7 +29,7 @@ import {
   type Session,
 } from './session.ts'
 import { createSurvey } from './survey.ts'
-import { digestOfToken, mintPair, packPair, unpackPair, type TokenPair } from './token.ts'
+import { digestOfToken, mintPair, packPair, unpackPair, type Minted, type TokenPair } from './token.ts'
 
 export type { Card, Client, EndReason, Lives, Session } from './session.ts'
 export type { OpenSession } from './survey.ts'
@@ -99,7 +100,6 @@ interface Pointer {
 const lastSeenStepMs = 60_000
 /** How many sessions one script gives new pairs: as with look-ups, Redis is at some while others are answered. */
 const rotationsMax = 16
-const keysOfRotation = 4
 const revocationsMax = 100_000
 /** As long as the longest life that an access token can be given: nobody may hold an older answer about one. */
 const revocationsKeptMs = 86_400_000
@@ -195,13 +195,13 @@ export function createSessions({
 
   /** Runs one script for all that rotate in one turn of the event loop. */
   const rotateAtOnce = gather<Rotation, SwapAnswer>(rotationsMax, async (batch) => {
-    const outcomes = await fromRedis(
-      redis.latchkeyRotate(
-        batch.length * keysOfRotation,
-        ...batch.flatMap(({ question }): (string | number)[] => question.keys),
-        ...batch.flatMap(({ question }) => question.values),
-      ),
-    )
+    const allKeys: string[] = []
+    const values: (string | number)[] = []
+    for (const { question } of batch) {
+      allKeys.push(...question.keys)
+      values.push(...question.values)
+    }
+    const outcomes = await fromRedis(redis.latchkeyRotate(allKeys.length, ...allKeys, ...values))
     batch.forEach(({ resolve, reject }, i) => {
       const won = outcomes[i * 2] as number
       if (won === -1) reject(new AppError('unavailable'))
@@ -219,11 +219,11 @@ export function createSessions({
   async function rotate(
     held: Held,
     next: Session,
-    { pair, card, now }: { pair: TokenPair; card: Card; now: number },
+    { minted, card, now }: { minted: Minted; card: Card; now: number },
   ): Promise<'won' | Held | null> {
     const spent = keys.refresh(held.session.refreshDigest)
     const { reuseWindowMs } = lives()
-    const pointers = pointersOf(next, pair, now)
+    const pointers = pointersOf(next, minted, now)
     if (!isCluster(redis)) {
       const [access, refreshed] = pointers
       const answer = await rotateAtOnce({
@@ -262,7 +262,7 @@ export function createSessions({
   }): Promise<Opened> {
     const now = clock.now()
     const { idleMs, idleLapsedTo, absoluteMs, absoluteLapsedTo, reuseWindowMs, perUserMax } = lives()
-    const pair = mintPair()
+    const minted = mintPair()
     const expiresAt = now + absoluteMs
     const session: Session = {
       id: mintSessionId(person.userId),
@@ -273,9 +273,9 @@ export function createSessions({
       deviceName: person.deviceName,
       client: person.client,
       previous: null,
-      ...freshPair(pair, now, expiresAt),
+      ...freshPair(minted, now, expiresAt),
     }
-    await writePointers(pointersOf(session, pair, now))
+    await writePointers(pointersOf(session, minted, now))
     const removed = await fromRedis(
       redis.latchkeyOpen(
         keys.sessions(session.userId),
@@ -298,7 +298,7 @@ export function createSessions({
       gone.push({ sessionId, reason, session: decodeSession(session.userId, sessionId, removed[i + 2]!) })
     }
     await bury(session.userId, gone, now)
-    return { session, pair, removed: gone.map(({ sessionId, reason }) => ({ sessionId, reason })) }
+    return { session, pair: minted.pair, removed: gone.map(({ sessionId, reason }) => ({ sessionId, reason })) }
   }
 
   /** Finds what a refresh token points to, without changing anything. */
@@ -326,14 +326,14 @@ export function createSessions({
     refreshToken: string,
     { card, client }: { card: Card; client: Client },
   ): Promise<Refreshed> {
-    const presented = digestOfToken(refreshToken)
+    const presented = digest(refreshToken)
     const { userId, id: sessionId } = held.session
-    const pair = mintPair()
+    const minted = mintPair()
     let standing: Held | null = held
     while (standing) {
       const now = clock.now()
       const { session } = standing
-      const verdict = judgeRefresh(session, presented ?? '', lives(), now)
+      const verdict = judgeRefresh(session, presented, lives(), now)
       if (verdict.kind !== 'live') {
         if (verdict.kind === 'dead') return { kind: 'ended', userId, sessionId, reason: verdict.reason }
         const sealed = verdict.kind === 'replay' ? unseal(verdict.sealed, refreshToken, replayContext(sessionId)) : null
@@ -345,19 +345,19 @@ export function createSessions({
       const next: Session = {
         ...session,
         client,
-        ...freshPair(pair, now, session.expiresAt),
+        ...freshPair(minted, now, session.expiresAt),
         previous: {
           accessDigestStart: session.access.digestStart,
           accessIssuedAt: session.refreshedAt,
           accessExpiresAt: Math.min(session.access.expiresAt, now + graceMs),
           refreshDigestStart: startOf(session.refreshDigest),
           graceEndsAt: now + graceMs,
-          replay: seal(packPair(pair), refreshToken, replayContext(sessionId)),
+          replay: seal(packPair(minted.pair), refreshToken, replayContext(sessionId)),
         },
       }
       if (graceMs === 0) next.previous = null
-      const outcome: 'won' | Held | null = await rotate(standing, next, { pair, card, now })
-      if (outcome === 'won') return { kind: 'rotated', session: inForce(next, lives()), pair }
+      const outcome: 'won' | Held | null = await rotate(standing, next, { minted, card, now })
+      if (outcome === 'won') return { kind: 'rotated', session: inForce(next, lives()), pair: minted.pair }
       standing = outcome
     }
     return { kind: 'ended', userId, sessionId, reason: await reasonOf(sessionId) }
@@ -369,7 +369,7 @@ export function createSessions({
     sessionId: string,
     { card, client, epoch }: { card: Card; client: Client; epoch?: number },
   ): Promise<{ session: Session; pair: TokenPair } | null> {
-    const pair = mintPair()
+    const minted = mintPair()
     for (let held = await hold(userId, sessionId); held;) {
       const now = clock.now()
       if (lapseOf(held.session, lives(), now)) break
@@ -377,11 +377,11 @@ export function createSessions({
         ...held.session,
         epoch: epoch ?? held.session.epoch,
         client,
-        ...freshPair(pair, now, held.session.expiresAt),
+        ...freshPair(minted, now, held.session.expiresAt),
         previous: null,
       }
-      const outcome: 'won' | Held | null = await rotate(held, next, { pair, card, now })
-      if (outcome === 'won') return { session: inForce(next, lives()), pair }
+      const outcome: 'won' | Held | null = await rotate(held, next, { minted, card, now })
+      if (outcome === 'won') return { session: inForce(next, lives()), pair: minted.pair }
       held = outcome
     }
     return null
@@ -542,7 +542,7 @@ export function createSessions({
     await fromRedis(redis.latchkeyCard(keys.sessions(userId), encodeCard(card)))
   }
 
-  function freshPair(pair: TokenPair, now: number, sessionExpiresAt: number) {
+  function freshPair({ accessDigest, refreshDigest }: Minted, now: number, sessionExpiresAt: number) {
     const { accessMs, idleMs } = lives()
     const idleExpiresAt = Math.min(now + idleMs, sessionExpiresAt)
     return {
@@ -550,20 +550,20 @@ export function createSessions({
       lastSeenAt: now,
       idleExpiresAt,
       access: {
-        digestStart: startOf(digestOfToken(pair.accessToken)!),
+        digestStart: startOf(accessDigest),
         expiresAt: Math.min(now + accessMs, idleExpiresAt),
       },
-      refreshDigest: digestOfToken(pair.refreshToken)!,
+      refreshDigest,
     }
   }
 
   /** Pointers outlive their tokens, so that a late bearer is told `expired` and not `unknown`. */
-  function pointersOf(session: Session, pair: TokenPair, now: number): [Pointer, Pointer] {
+  function pointersOf(session: Session, { accessDigest }: Minted, now: number): [Pointer, Pointer] {
     const { accessMs, reuseWindowMs } = lives()
     const target = pointerTo({ userId: session.userId, sessionId: session.id })
     return [
       {
-        key: keys.access(digestOfToken(pair.accessToken)!),
+        key: keys.access(accessDigest),
         target,
         lifeMs: session.access.expiresAt - now + accessMs,
       },

@@ -418,16 +418,18 @@ describe('a pointer', () => {
 
 describe('a pair of tokens', () => {
   it('is two different UUIDs of version 4', () => {
-    const { accessToken, refreshToken } = mintPair()
+    const { pair, accessDigest, refreshDigest } = mintPair()
+    const { accessToken, refreshToken } = pair
     for (const token of [accessToken, refreshToken]) {
       expect(token).to.match(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
       expect(digestOfToken(token)).to.match(/^[0-9a-f]{32}$/)
     }
+    expect([accessDigest, refreshDigest]).to.deep.equal([digestOfToken(accessToken), digestOfToken(refreshToken)])
     expect(accessToken).to.not.equal(refreshToken)
   })
 
   it('survives packing', () => {
-    const pair = mintPair()
+    const { pair } = mintPair()
     expect(packPair(pair)).to.have.length(32)
     expect(unpackPair(packPair(pair))).to.deep.equal(pair)
   })
