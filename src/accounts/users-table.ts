@@ -253,8 +253,10 @@ export function createUsersTable(knex: Knex) {
    * ending, the epoch, the person's state.
    */
   const standing = gather<AskedSession, Standing>(standingsMax, async (batch) => {
-    const asked = batch.filter(({ question }) => isNamed(question))
-    for (const { question, resolve } of batch) if (!isNamed(question)) resolve({ kind: 'ended', reason: 'revoked' })
+    const asked: typeof batch = []
+    for (const one of batch)
+      if (isNamed(one.question)) asked.push(one)
+      else one.resolve({ kind: 'ended', reason: 'revoked' })
     if (asked.length === 0) return
     const { rows } = (await fromPostgres(
       knex.raw(standings, [asked.map(({ question }) => question.id), asked.map(({ question }) => question.userId)]),
