@@ -10,7 +10,7 @@ const depthMax = 16
 export function isAmbiguous(json: string): boolean {
   const open: (Set<string> | null)[] = []
   let last = ''
-  for (const [token] of json.matchAll(tokens)) {
+  for (const token of json.match(tokens) ?? []) {
     if (token === '{' || token === '[') {
       if (open.push(token === '{' ? new Set() : null) > depthMax) return true
     } else if (token === '}' || token === ']') {
