@@ -31,7 +31,7 @@ export function unseal(sealed: string, secret: string, context: string): Buffer 
   }
 }
 
-/** Random bytes for many nonces: to ask the generator for twelve of them takes as long as for all (figures: bench/README.md). */
+/** Random bytes for many nonces: the generator takes about as long for one of them (figures: bench/README.md). */
 const nonces = Buffer.alloc(128 * nonceBytes)
 let noncesLeftBytes = 0
 
