@@ -71,7 +71,7 @@ export async function measureMemory(stage: Stage): Promise<MemoryFigures> {
     const presented = await services.sessions.present(pair.refreshToken)
     if (presented.kind !== 'usable') throw new Error(`a fresh refresh token is ${presented.kind}`)
     const card = { username: null, email: 'user@example.com', verified: true, role: 'user', updatedAt: 0 }
-    const refreshed = await services.sessions.refresh(presented.held, pair.refreshToken, {
+    const refreshed = await services.sessions.refresh(presented.held, {
       card,
       client: session.client,
     })

@@ -38,7 +38,7 @@ export function createRefresh({
 
     const { held } = presented
     const person = await personInGoodStanding(held.session)
-    const outcome = await sessions.refresh(held, refreshToken, { card: cardOf(person), client })
+    const outcome = await sessions.refresh(held, { card: cardOf(person), client })
     if (outcome.kind === 'ended') throw ended(outcome.reason)
     if (outcome.kind === 'reused') return endReused(outcome.session, client)
     const { session, pair, kind } = outcome

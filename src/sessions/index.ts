@@ -3,7 +3,6 @@ import { AppError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Log } from '../platform/log.ts'
 import type { Continuity } from '../platform/continuity.ts'
-import { digest } from '../platform/digest.ts'
 import { gather } from '../platform/gather.ts'
 import { fromRedis, isCluster, knownPrimariesOf, type Node, type Redis } from '../platform/redis.ts'
 import { seal, unseal } from '../platform/secret.ts'
@@ -51,12 +50,18 @@ export interface Held {
   json: string
 }
 
+/** A session as a refresh token has led to it. */
+export interface Presented extends Held {
+  refreshToken: string
+  refreshDigest: string
+}
+
 /** What a refresh token points to. */
 export type RefreshPresented =
   | { kind: 'unknown' }
   | { kind: 'ended'; userId: string; sessionId: string; reason: EndReason }
   | { kind: 'reused'; session: Session }
-  | { kind: 'usable'; held: Held }
+  | { kind: 'usable'; held: Presented }
 
 export type Refreshed =
   | { kind: 'rotated' | 'replayed'; session: Session; pair: TokenPair }
@@ -219,11 +224,11 @@ export function createSessions({
   async function rotate(
     held: Held,
     next: Session,
-    { minted, card, now }: { minted: Minted; card: Card; now: number },
+    { accessDigest, card, now }: { accessDigest: string; card: Card; now: number },
   ): Promise<'won' | Held | null> {
     const spent = keys.refresh(held.session.refreshDigest)
     const { reuseWindowMs } = lives()
-    const pointers = pointersOf(next, minted, now)
+    const pointers = pointersOf(next, accessDigest, now)
     if (!isCluster(redis)) {
       const [access, refreshed] = pointers
       const answer = await rotateAtOnce({
@@ -275,7 +280,7 @@ export function createSessions({
       previous: null,
       ...freshPair(minted, now, expiresAt),
     }
-    await writePointers(pointersOf(session, minted, now))
+    await writePointers(pointersOf(session, minted.accessDigest, now))
     const removed = await fromRedis(
       redis.latchkeyOpen(
         keys.sessions(session.userId),
@@ -313,7 +318,7 @@ export function createSessions({
     const verdict = judgeRefresh(session, refreshDigest, lives(), clock.now())
     if (verdict.kind === 'dead') return { kind: 'ended', ...pointer, reason: verdict.reason }
     if (verdict.kind === 'reused') return { kind: 'reused', session }
-    return { kind: 'usable', held: { session, json: found.session! } }
+    return { kind: 'usable', held: { session, json: found.session!, refreshToken, refreshDigest } }
   }
 
   /**
@@ -321,19 +326,15 @@ export function createSessions({
    *
    * Of all that present one token at one instant, one wins; the others find the state it left and are judged by that.
    */
-  async function refresh(
-    held: Held,
-    refreshToken: string,
-    { card, client }: { card: Card; client: Client },
-  ): Promise<Refreshed> {
-    const presented = digest(refreshToken)
-    const { userId, id: sessionId } = held.session
+  async function refresh(presented: Presented, { card, client }: { card: Card; client: Client }): Promise<Refreshed> {
+    const { refreshToken, refreshDigest } = presented
+    const { userId, id: sessionId } = presented.session
     const minted = mintPair()
-    let standing: Held | null = held
+    let standing: Held | null = presented
     while (standing) {
       const now = clock.now()
       const { session } = standing
-      const verdict = judgeRefresh(session, presented, lives(), now)
+      const verdict = judgeRefresh(session, refreshDigest, lives(), now)
       if (verdict.kind !== 'live') {
         if (verdict.kind === 'dead') return { kind: 'ended', userId, sessionId, reason: verdict.reason }
         const sealed = verdict.kind === 'replay' ? unseal(verdict.sealed, refreshToken, replayContext(sessionId)) : null
@@ -356,7 +357,11 @@ export function createSessions({
         },
       }
       if (graceMs === 0) next.previous = null
-      const outcome: 'won' | Held | null = await rotate(standing, next, { minted, card, now })
+      const outcome: 'won' | Held | null = await rotate(standing, next, {
+        accessDigest: minted.accessDigest,
+        card,
+        now,
+      })
       if (outcome === 'won') return { kind: 'rotated', session: inForce(next, lives()), pair: minted.pair }
       standing = outcome
     }
@@ -380,7 +385,7 @@ export function createSessions({
         ...freshPair(minted, now, held.session.expiresAt),
         previous: null,
       }
-      const outcome: 'won' | Held | null = await rotate(held, next, { minted, card, now })
+      const outcome: 'won' | Held | null = await rotate(held, next, { accessDigest: minted.accessDigest, card, now })
       if (outcome === 'won') return { session: inForce(next, lives()), pair: minted.pair }
       held = outcome
     }
@@ -558,7 +563,7 @@ export function createSessions({
   }
 
   /** Pointers outlive their tokens, so that a late bearer is told `expired` and not `unknown`. */
-  function pointersOf(session: Session, { accessDigest }: Minted, now: number): [Pointer, Pointer] {
+  function pointersOf(session: Session, accessDigest: string, now: number): [Pointer, Pointer] {
     const { accessMs, reuseWindowMs } = lives()
     const target = pointerTo({ userId: session.userId, sessionId: session.id })
     return [

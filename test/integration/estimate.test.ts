@@ -75,7 +75,7 @@ describe('the estimate of open sessions', () => {
       refreshed.map(async ({ pair }) => {
         const presented = await sessions.present(pair.refreshToken)
         if (presented.kind !== 'usable') throw new Error(presented.kind)
-        await sessions.refresh(presented.held, pair.refreshToken, { card, client })
+        await sessions.refresh(presented.held, { card, client })
       }),
     )
     await Promise.all(Array.from({ length: 500 }, (_, i) => redis.operator().set(`other:${i}`, '')))

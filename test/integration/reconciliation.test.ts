@@ -18,7 +18,7 @@ describe('mending a session', () => {
     const presented = await room.sessions.present(pair.refreshToken)
     if (presented.kind !== 'usable') throw new Error(presented.kind)
     const card = { username: null, email: person.email, verified: false, role: 'user', updatedAt: 0 }
-    await room.sessions.refresh(presented.held, pair.refreshToken, { card, client })
+    await room.sessions.refresh(presented.held, { card, client })
     return read!
   }
 

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import {
   createSessions,
   type Card,
-  type Held,
+  type Presented,
   type Lives,
   type Opened,
   type Session,
@@ -131,7 +131,7 @@ describe('the sessions in Redis', () => {
     const { session, pair } = await open(userId)
     const presented = await sessions.present(pair.refreshToken)
     if (presented.kind !== 'usable') throw new Error(presented.kind)
-    const refreshed = await sessions.refresh(presented.held, pair.refreshToken, { card: cardAt(1, 'ada'), client })
+    const refreshed = await sessions.refresh(presented.held, { card: cardAt(1, 'ada'), client })
     if (refreshed.kind !== 'rotated') throw new Error(refreshed.kind)
     const stored = async () => (await redis.hget(`${keyPrefix}sessions:{${userId}}`, session.id))!
     expect(await stored()).to.include('replay')
@@ -151,7 +151,7 @@ describe('the sessions in Redis', () => {
     const pointers = async () => (await redis.keys(`${keyPrefix}rt:*`)).length
     const before = await pointers()
 
-    await Promise.all(Array.from({ length: 8 }, () => sessions.refresh(presented.held, pair.refreshToken, by)))
+    await Promise.all(Array.from({ length: 8 }, () => sessions.refresh(presented.held, by)))
 
     expect((await pointers()) - before).to.equal(1)
   })
@@ -171,8 +171,8 @@ describe('the sessions in Redis', () => {
       }),
     )
     // Of the one who has two the later comes with an older card.
-    const refresh = ({ pair }: Opened, i: number) =>
-      sessions.refresh(held[i]!, pair.refreshToken, { card: cardAt(100 - i, `person${i}`), client })
+    const refresh = (_: Opened, i: number) =>
+      sessions.refresh(held[i]!, { card: cardAt(100 - i, `person${i}`), client })
     await sessions.end(ended.session.userId, [ended.session.id], 'revoked')
     await redis.set(`${keyPrefix}sessions:{${overwritten.session.userId}}`, 'no hash')
 
@@ -239,7 +239,7 @@ describe('the sessions in Redis', () => {
     const { pair } = await open(randomUUID())
     const presented = await sessions.present(pair.refreshToken)
     if (presented.kind !== 'usable') throw new Error(presented.kind)
-    await sessions.refresh(presented.held, pair.refreshToken, { card: cardAt(1, 'ada'), client })
+    await sessions.refresh(presented.held, { card: cardAt(1, 'ada'), client })
     await sessions.settle()
 
     const ttl = await redis.pttl(`${keyPrefix}rt:${presented.held.session.refreshDigest}`)
@@ -294,7 +294,7 @@ describe('the sessions in a Redis Cluster', function () {
     expect(await pointers()).to.equal(1)
 
     const refreshed = await Promise.all(
-      Array.from({ length: 8 }, () => sessions.refresh(presented.held, pair.refreshToken, { card, client })),
+      Array.from({ length: 8 }, () => sessions.refresh(presented.held, { card, client })),
     )
 
     expect(refreshed.filter(({ kind }) => kind === 'rotated')).to.have.length(1)
@@ -335,7 +335,7 @@ describe('the sessions in Redis, when lives change while they are open', () => {
 
   const open = (userId: string = randomUUID()) => sessions.open({ userId, epoch: 0, ...by, deviceName: null })
 
-  async function held(refreshToken: string): Promise<Held> {
+  async function held(refreshToken: string): Promise<Presented> {
     const presented = await sessions.present(refreshToken)
     if (presented.kind !== 'usable') throw new Error(presented.kind)
     return presented.held
@@ -356,7 +356,7 @@ describe('the sessions in Redis, when lives change while they are open', () => {
 
       expect(await sessions.check(pair.accessToken)).to.include({ kind: 'lapsed', reason })
       expect(await sessions.present(pair.refreshToken)).to.deep.equal({ kind: 'ended', ...ended })
-      expect(await sessions.refresh(read, pair.refreshToken, by)).to.deep.equal({ kind: 'ended', ...ended })
+      expect(await sessions.refresh(read, by)).to.deep.equal({ kind: 'ended', ...ended })
       expect(await sessions.list(userId)).to.deep.equal([])
       expect(await sessions.find(userId, id)).to.equal(null)
       expect(await sessions.rename(userId, id, 'laptop')).to.equal(null)
@@ -372,7 +372,7 @@ describe('the sessions in Redis, when lives change while they are open', () => {
     today = { ...lives, accessMs: 5 * minute }
 
     expect(await sessions.check(pair.accessToken)).to.include({ kind: 'lapsed', reason: 'expired' })
-    const refreshed = await sessions.refresh(await held(pair.refreshToken), pair.refreshToken, by)
+    const refreshed = await sessions.refresh(await held(pair.refreshToken), by)
     if (refreshed.kind !== 'rotated') throw new Error(refreshed.kind)
     expect(refreshed.session.access.expiresAt).to.equal(clock.now() + 5 * minute)
     expect((await sessions.check(refreshed.pair.accessToken)).kind).to.equal('live')
@@ -382,7 +382,7 @@ describe('the sessions in Redis, when lives change while they are open', () => {
     const { pair } = await open()
     clock.pass({ minutes: 5 })
     const read = await held(pair.refreshToken)
-    await sessions.refresh(read, pair.refreshToken, by)
+    await sessions.refresh(read, by)
     clock.pass({ seconds: 10 })
     const kinds = async () => [
       (await sessions.check(pair.accessToken)).kind,
@@ -394,7 +394,7 @@ describe('the sessions in Redis, when lives change while they are open', () => {
     expect(await kinds()).to.deep.equal(['lapsed', 'usable'])
     today = { ...lives, graceMs: 10_000 }
     expect(await kinds()).to.deep.equal(['lapsed', 'reused'])
-    expect((await sessions.refresh(read, pair.refreshToken, by)).kind).to.equal('reused')
+    expect((await sessions.refresh(read, by)).kind).to.equal('reused')
   })
 
   it('show the times that count, whoever returns them', async () => {
@@ -412,11 +412,11 @@ describe('the sessions in Redis, when lives change while they are open', () => {
     expect(times((await sessions.find(userId, id))!)).to.deep.equal([5, 20, 21])
     expect(times((await sessions.list(userId))[0]!)).to.deep.equal([5, 20, 21])
     expect(times((await sessions.rename(userId, id, 'laptop'))!)).to.deep.equal([5, 20, 21])
-    const refreshed = await sessions.refresh(await held(pair.refreshToken), pair.refreshToken, by)
+    const refreshed = await sessions.refresh(await held(pair.refreshToken), by)
     if (refreshed.kind !== 'rotated') throw new Error(refreshed.kind)
     expect(times(refreshed.session)).to.deep.equal([6, 21, 21])
     today = { ...today, accessMs: 4 * minute }
-    const replayed = await sessions.refresh(await held(pair.refreshToken), pair.refreshToken, by)
+    const replayed = await sessions.refresh(await held(pair.refreshToken), by)
     if (replayed.kind !== 'replayed') throw new Error(replayed.kind)
     expect(times(replayed.session)).to.deep.equal([5, 21, 21])
     expect(times((await sessions.replacePair(userId, id, by))!.session)).to.deep.equal([5, 21, 21])
@@ -472,7 +472,7 @@ describe('the sessions in Redis, when lives change while they are open', () => {
     clock.pass({ minutes: 15 })
     expect(await sessions.check(pair.accessToken)).to.include({ kind: 'lapsed', reason: 'expired' })
     clock.pass({ days: 6 })
-    const refreshed = await sessions.refresh(await held(pair.refreshToken), pair.refreshToken, by)
+    const refreshed = await sessions.refresh(await held(pair.refreshToken), by)
     if (refreshed.kind !== 'rotated') throw new Error(refreshed.kind)
     expect(refreshed.session.expiresAt).to.equal(expiresAt)
   })
@@ -523,7 +523,7 @@ describe('the sessions in Redis, when lives change while they are open', () => {
     const { session, pair } = await open()
     today = { ...lives, accessMs: hour, idleMs: hour, absoluteMs: hour }
     clock.pass({ minutes: 59 })
-    const refreshed = await sessions.refresh(await held(pair.refreshToken), pair.refreshToken, by)
+    const refreshed = await sessions.refresh(await held(pair.refreshToken), by)
     if (refreshed.kind !== 'rotated') throw new Error(refreshed.kind)
 
     clock.pass({ seconds: 59 })
