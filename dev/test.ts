@@ -42,7 +42,7 @@ function startLane(files: string[], number: number, folder: string): Lane {
       else process.stdout.write(`${number} | ${line}\n`)
   })
   const ended = (async () => {
-    const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
+    const [code, signal] = (await once(child, 'close')) as Exit
     await Promise.all(told)
     if (signal) epilogue.push(`  It was ended by ${signal} before its end.`)
     const lines = fs.existsSync(times) ? fs.readFileSync(times, 'utf8').trim().split('\n') : []
@@ -50,10 +50,15 @@ function startLane(files: string[], number: number, folder: string): Lane {
       const [file, took] = JSON.parse(line) as [string, number]
       return [path.relative(root, file), took]
     })
-    return { code: code ?? 1, epilogue, seconds }
+    return { code: statusOf(code, signal), epilogue, seconds }
   })()
   return { process: child, ended }
 }
+
+type Exit = [code: number | null, signal: NodeJS.Signals | null]
+
+/** As a shell tells it: a signal counts from 128. */
+const statusOf = (...[code, signal]: Exit) => code ?? 128 + os.constants.signals[signal!]
 
 const colour = () => (process.stdout.isTTY ? ['--color'] : [])
 
@@ -77,9 +82,10 @@ async function runAll(): Promise<number> {
   }
   const longest = [...seconds].toSorted(([, a], [, b]) => b - a).slice(0, 10)
   console.log(`The longest:${longest.map(([file, took]) => `\n  ${took.toFixed(1).padStart(6)} s  ${file}`).join('')}`)
-  if (process.env['RENEW_TEST_SECONDS'] === 'true') renew(seconds)
+  const code = Math.max(...ends.map((end) => end.code))
+  if (process.env['RENEW_TEST_SECONDS'] === 'true' && code === 0) renew(seconds)
   for (const status of unreached) console.log(`The API is described to answer this, and no test has met it: ${status}`)
-  return Math.max(...ends.map(({ code }) => code), Number(unreached.length > 0))
+  return Math.max(code, Number(unreached.length > 0))
 }
 
 /** What the description of the API has and no lane was answered. */
@@ -106,8 +112,8 @@ function renew(seconds: Map<string, number>): void {
 async function runOne(args: string[]): Promise<number> {
   const child = spawn(process.execPath, [mocha, ...args], { cwd: root, stdio: 'inherit' })
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => child.kill(name))
-  const [code, signal] = (await once(child, 'exit')) as [number, null] | [null, NodeJS.Signals]
-  return code ?? 128 + os.constants.signals[signal]
+  const [code, signal] = (await once(child, 'exit')) as Exit
+  return statusOf(code, signal)
 }
 
 const args = process.argv.slice(2)

@@ -5,15 +5,17 @@ import os from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect } from 'chai'
+import { isAlive } from '../../dev/lock.mjs'
 import { runningServer } from '../../dev/process.ts'
 import { stateDir } from '../../dev/stores.ts'
 import { eventually } from '../support/eventually.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
 
+/** It ends by itself, should nobody interrupt it. */
 const waiting = `
   it('goes on until it is interrupted', function () {
-    this.timeout(0)
+    this.timeout(60_000)
     process.stdout.write('waiting: ' + process.pid + '\\n')
     return new Promise(() => undefined)
   })
@@ -31,48 +33,45 @@ describe('a run of the tests that is interrupted', function () {
 
   it('by Ctrl-C, which all of its processes get, fails and leaves no server', async () => {
     const run = start()
-    const dir = await stateOf(run)
+    const marks = await serversOf(run)
     process.kill(-run.pid!, 'SIGINT')
-    await expectEnd(run, dir, 130)
+    await expectEnd(run, marks, 130)
   })
 
   it('by a signal to its first process, fails and leaves no server', async () => {
     const run = start()
-    const dir = await stateOf(run)
+    const marks = await serversOf(run)
     run.kill('SIGTERM')
-    await expectEnd(run, dir, 143)
+    await expectEnd(run, marks, 143)
   })
 
   function start(): ChildProcess {
-    return spawn(process.execPath, ['--import', 'tsx', 'dev/test.ts', path.join(folder, 'waiting.test.mjs')], {
+    const run = spawn(process.execPath, ['--import', 'tsx', 'dev/test.ts', path.join(folder, 'waiting.test.mjs')], {
       cwd: root,
       detached: true,
-      env: { ...process.env, DATABASE_URL: '', REDIS_URL: '', TEST_REDIS: 'single' },
+      env: { ...process.env, DATABASE_URL: '', REDIS_URL: '', TEST_REDIS: 'single', REACHED_STATUSES_FILE: undefined },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
+    process.once('exit', () => run.kill())
+    return run
   }
 })
 
-/** Its state folder, once its stores are there and its test waits. */
-async function stateOf({ stdout }: ChildProcess): Promise<string> {
+/** The marks of its servers, once its test waits. */
+async function serversOf({ stdout }: ChildProcess): Promise<string[]> {
   for await (const line of createInterface(stdout!)) {
     const pid = /^waiting: (\d+)$/.exec(line)?.[1]
     if (!pid) continue
     const dir = stateDir(`test-${pid}`)
-    expect(servers(dir)).to.have.length(2)
-    return dir
+    const marks = ['postgres', 'redis'].flatMap((name) => runningServer(dir, name) ?? [])
+    expect(marks).to.have.length(2)
+    return marks
   }
   throw new Error('the run ended before its test began')
 }
 
-async function expectEnd(run: ChildProcess, dir: string, status: number): Promise<void> {
+async function expectEnd(run: ChildProcess, marks: string[], status: number): Promise<void> {
   const [code] = (await once(run, 'exit')) as [number | null]
   expect(code).to.equal(status)
-  await eventually(() => expect(servers(dir)).to.deep.equal([]))
-}
-
-/** Those of a run that still are. */
-function servers(dir: string): string[] {
-  const names = fs.readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.process'))
-  return names.filter((name) => runningServer(path.dirname(path.join(dir, name)), path.basename(name, '.process')))
+  await eventually(() => expect(marks.filter(isAlive)).to.deep.equal([]), 20_000)
 }
