@@ -124,9 +124,10 @@ export function readParams(schema: z.ZodType, params: unknown): unknown {
 export function readQuery(schema: z.ZodType, querystring: string): unknown {
   const sent = new URLSearchParams(querystring)
   const repeated = [...new Set(sent.keys())].filter((name) => sent.getAll(name).length > 1)
-  const parsed = schema.safeParse(Object.fromEntries(sent), { reportInput: true })
+  const query = Object.fromEntries(sent)
+  const parsed = schema.safeParse(query)
   const faults = repeated.map((name): Fault => Object.assign(place([name]), { detail: 'must not be repeated' }))
-  if (!parsed.success) faults.push(...parsed.error.issues.flatMap(faultsOfIssue))
+  if (!parsed.success) faults.push(...faultsIn(query, schema))
   if (faults.length > 0) throw new AppError('validation-failed', { faults })
   return parsed.data
 }
@@ -142,7 +143,7 @@ export function readQuery(schema: z.ZodType, querystring: string): unknown {
 export function checkBody(sent: unknown, { body: schema = noMembers, written }: Route, services: Services): unknown {
   const parsed = schema.safeParse(sent)
   if (parsed.success) return parsed.data
-  const faults = issuesWithInput(schema, sent).flatMap(faultsOfIssue)
+  const faults = faultsIn(sent, schema)
   if (written && typeof sent === 'object' && sent !== null) {
     const faulty = new Set(faults.map(({ member }) => member))
     const sound = Object.entries(sent).filter(([name]) => !faulty.has(name))
@@ -151,9 +152,9 @@ export function checkBody(sent: unknown, { body: schema = noMembers, written }: 
   throw new AppError('validation-failed', { faults })
 }
 
-/** Asked only where a body is at fault: the check takes longer with it (figures: bench/README.md). */
-function issuesWithInput(schema: z.ZodType, sent: unknown): z.core.$ZodIssue[] {
-  return schema.safeParse(sent, { reportInput: true }).error!.issues
+/** Looks again at what is at fault: to carry along what was sent takes longer than the check (figures: bench/README.md). */
+function faultsIn(sent: unknown, schema: z.ZodType): Fault[] {
+  return schema.safeParse(sent, { reportInput: true }).error!.issues.flatMap(faultsOfIssue)
 }
 
 function faultsOfIssue(issue: z.core.$ZodIssue): Fault[] {
