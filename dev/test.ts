@@ -58,7 +58,7 @@ function startLane(files: string[], number: number, folder: string): Lane {
 type Exit = [code: number | null, signal: NodeJS.Signals | null]
 
 /** As a shell tells it: a signal counts from 128. */
-const statusOf = (...[code, signal]: Exit) => code ?? 128 + os.constants.signals[signal!]
+const statusOf = (code: Exit[0], signal: Exit[1]) => code ?? 128 + os.constants.signals[signal!]
 
 const colour = () => (process.stdout.isTTY ? ['--color'] : [])
 

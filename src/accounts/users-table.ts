@@ -267,8 +267,10 @@ export function createUsersTable(knex: Knex) {
   /** Of several sessions those that PostgreSQL does not let go on, each with why. */
   async function endedAmong(sessions: AskedSession[]): Promise<Map<string, EndReason>> {
     const ended = new Map<string, EndReason>()
-    const asked = sessions.filter(isNamed)
-    for (const one of sessions) if (!isNamed(one)) ended.set(one.id, 'revoked')
+    const asked: typeof sessions = []
+    for (const one of sessions)
+      if (isNamed(one)) asked.push(one)
+      else ended.set(one.id, 'revoked')
     if (asked.length === 0) return ended
     const { rows } = (await fromPostgres(
       knex.raw(

@@ -45,7 +45,7 @@ export type AccessCheck =
   | { kind: 'unknown' }
 
 /** A session with the very text that was read; a change of it is made on condition that this text still stands. */
-export interface Held {
+interface Held {
   session: Session
   json: string
 }
@@ -330,6 +330,7 @@ export function createSessions({
     const { refreshToken, refreshDigest } = presented
     const { userId, id: sessionId } = presented.session
     const minted = mintPair()
+    const { pair, accessDigest } = minted
     let standing: Held | null = presented
     while (standing) {
       const now = clock.now()
@@ -353,16 +354,12 @@ export function createSessions({
           accessExpiresAt: Math.min(session.access.expiresAt, now + graceMs),
           refreshDigestStart: startOf(session.refreshDigest),
           graceEndsAt: now + graceMs,
-          replay: seal(packPair(minted.pair), refreshToken, replayContext(sessionId)),
+          replay: seal(packPair(pair), refreshToken, replayContext(sessionId)),
         },
       }
       if (graceMs === 0) next.previous = null
-      const outcome: 'won' | Held | null = await rotate(standing, next, {
-        accessDigest: minted.accessDigest,
-        card,
-        now,
-      })
-      if (outcome === 'won') return { kind: 'rotated', session: inForce(next, lives()), pair: minted.pair }
+      const outcome: 'won' | Held | null = await rotate(standing, next, { accessDigest, card, now })
+      if (outcome === 'won') return { kind: 'rotated', session: inForce(next, lives()), pair }
       standing = outcome
     }
     return { kind: 'ended', userId, sessionId, reason: await reasonOf(sessionId) }
@@ -375,6 +372,7 @@ export function createSessions({
     { card, client, epoch }: { card: Card; client: Client; epoch?: number },
   ): Promise<{ session: Session; pair: TokenPair } | null> {
     const minted = mintPair()
+    const { pair, accessDigest } = minted
     for (let held = await hold(userId, sessionId); held;) {
       const now = clock.now()
       if (lapseOf(held.session, lives(), now)) break
@@ -385,8 +383,8 @@ export function createSessions({
         ...freshPair(minted, now, held.session.expiresAt),
         previous: null,
       }
-      const outcome: 'won' | Held | null = await rotate(held, next, { accessDigest: minted.accessDigest, card, now })
-      if (outcome === 'won') return { session: inForce(next, lives()), pair: minted.pair }
+      const outcome: 'won' | Held | null = await rotate(held, next, { accessDigest, card, now })
+      if (outcome === 'won') return { session: inForce(next, lives()), pair }
       held = outcome
     }
     return null
