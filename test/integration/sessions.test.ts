@@ -162,7 +162,7 @@ describe('the sessions in Redis', () => {
     const ofTwo = randomUUID()
     const owners = [...Array.from({ length: 14 }, () => randomUUID()), ofTwo, ofTwo]
     const opened = await Promise.all(owners.map((userId) => open(userId)))
-    const [ended, overwritten, twice] = opened as [Opened, Opened, Opened]
+    const [ended, overwritten] = opened as [Opened, Opened]
     const held = await Promise.all(
       opened.map(async ({ pair }) => {
         const presented = await sessions.present(pair.refreshToken)
@@ -171,18 +171,17 @@ describe('the sessions in Redis', () => {
       }),
     )
     // Of the one who has two the later comes with an older card.
-    const refresh = (_: Opened, i: number) =>
-      sessions.refresh(held[i]!, { card: cardAt(100 - i, `person${i}`), client })
+    const refresh = (i: number) => sessions.refresh(held[i]!, { card: cardAt(100 - i, `person${i}`), client })
     await sessions.end(ended.session.userId, [ended.session.id], 'revoked')
     await redis.set(`${keyPrefix}sessions:{${overwritten.session.userId}}`, 'no hash')
 
     const before = await scriptCallsOf(redis)
     const [again, first, second, third, ...others] = await Promise.all([
-      refresh(twice, 2),
-      refresh(ended, 0),
-      refusalOf(refresh(overwritten, 1)),
-      refresh(twice, 2),
-      ...opened.slice(3).map((one, i) => refresh(one, i + 3)),
+      refresh(2),
+      refresh(0),
+      refusalOf(refresh(1)),
+      refresh(2),
+      ...held.slice(3).map((_, i) => refresh(i + 3)),
     ])
 
     expect((await scriptCallsOf(redis)) - before).to.equal(2)
@@ -204,6 +203,7 @@ describe('the sessions in Redis', () => {
       ].map((ms) => Math.round(ms / minute))
       expect(livesMinutes).to.deep.equal([30, 8 * 24 * 60, 24 * 60])
     }
+    await redis.del(`${keyPrefix}sessions:{${overwritten.session.userId}}`) // whoever reads all keys would stumble over it
   })
 
   it('say nothing of a token of either kind while Redis may have forgotten endings', async () => {
