@@ -21,6 +21,12 @@ const external = [
   'tedious',
 ]
 
+/**
+ * As from Node.js 21 on. Without it the driver of PostgreSQL asks whether there is a `Response`, and Node.js loads all of
+ * its fetch for that.
+ */
+const navigator = JSON.stringify({ userAgent: 'Node.js' })
+
 /** What packages in the older form of modules expect to be there. */
 const preface = `
 import { createRequire as requireFrom } from 'node:module'
@@ -46,6 +52,7 @@ export async function bundle(
     platform: 'node',
     format: 'esm',
     target: 'node20',
+    define: { navigator },
     external,
     banner: { js: preface },
     chunkNames: 'chunks/[name]-[hash]',

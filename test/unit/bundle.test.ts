@@ -7,6 +7,7 @@ import { bundle } from '../../dev/bundle.ts'
 import { temporaryDir } from '../../dev/stores.ts'
 
 const run = promisify(execFile)
+const root = path.resolve(import.meta.dirname, '../..')
 
 describe('a bundle', () => {
   let dir: string
@@ -68,6 +69,14 @@ describe('a bundle', () => {
     const { madeBytes, keptBytes } = JSON.parse(stdout) as { madeBytes: number; keptBytes: number }
     expect(madeBytes).to.be.above(500 * 1000 * 8)
     expect(keptBytes).to.be.below(madeBytes / 20)
+  })
+
+  it('keeps the fetch of Node.js out of a start that has no need of it', async () => {
+    const written = await write(`
+      import '${root}/node_modules/pg/lib/index.js'
+      console.log(process.moduleLoadList.filter((name) => name.includes('undici')).length)
+    `)
+    expect((await run(process.execPath, [await bundled(written)])).stdout).to.equal('0\n')
   })
 
   async function write(program: string): Promise<string> {
