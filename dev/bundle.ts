@@ -3,6 +3,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { parse, type AssignmentExpression, type AssignmentPattern, type Expression } from 'acorn'
 import { build, type BuildOptions } from 'esbuild'
+import { wrapper } from './compiled.ts'
 
 /**
  * Parts in machine code, and drivers of databases that Knex would load if there were any. The list of common passwords is
@@ -27,13 +28,26 @@ const external = [
  */
 const navigator = JSON.stringify({ userAgent: 'Node.js' })
 
-/** What packages in the older form of modules expect to be there. */
-const preface = `
+/** A module, with what packages in the older form of modules expect to be there. */
+const asModule: BuildOptions = {
+  format: 'esm',
+  banner: {
+    js: `
 import { createRequire as requireFrom } from 'node:module'
 const require = requireFrom(import.meta.url)
 const __filename = import.meta.filename
 const __dirname = import.meta.dirname
-`
+`,
+  },
+}
+
+/** What `loadCompiled()` takes, with what modules expect to be there. Like them it is strict all through. */
+const toBeCompiled: BuildOptions = {
+  format: 'cjs',
+  banner: { js: `${wrapper.start} 'use strict'; const thisUrl = require('node:url').pathToFileURL(__filename).href` },
+  footer: { js: wrapper.end },
+  define: { 'import.meta.url': 'thisUrl' },
+}
 
 /**
  * Bundles programs with their packages, but for {@link external}, which must be found from where the bundle lies.
@@ -44,17 +58,18 @@ const __dirname = import.meta.dirname
  */
 export async function bundle(
   options: Pick<BuildOptions, 'entryPoints' | 'outfile' | 'outdir' | 'outbase' | 'splitting'>,
+  form: 'module' | 'to be compiled' = 'module',
 ) {
+  const { define, ...formed } = form === 'module' ? asModule : toBeCompiled
   const { outputFiles } = await build({
     ...options,
+    ...formed,
     write: false,
     bundle: true,
     platform: 'node',
-    format: 'esm',
     target: 'node20',
-    define: { navigator },
     external,
-    banner: { js: preface },
+    define: { ...define, navigator },
     chunkNames: 'chunks/[name]-[hash]',
     logLevel: 'error',
   })

@@ -1,10 +1,3 @@
-import { ConfigError, readConfig } from './config.ts'
-import { serveUntilSignal } from './workers.ts'
+import { runProcess } from './process.ts'
 
-try {
-  await serveUntilSignal(readConfig(process.env))
-  process.exit(0)
-} catch (error) {
-  console.error(error instanceof ConfigError ? error.message : `Latchkey could not start: ${(error as Error).message}`)
-  process.exit(1)
-}
+await runProcess()

@@ -228,9 +228,9 @@ describe('what the Dockerfile makes', function () {
   })
 
   /** As `docker exec` does it, with what it has printed. */
-  async function run(words: string[]): Promise<{ code: number; out: string }> {
+  async function run(words: string[], own: Record<string, string> = {}): Promise<{ code: number; out: string }> {
     const [program, ...args] = [...container, ...words]
-    const running = spawn(program!, args, { cwd: app, env, stdio: ['ignore', 'pipe', 'inherit'] })
+    const running = spawn(program!, args, { cwd: app, env: { ...env, ...own }, stdio: ['ignore', 'pipe', 'inherit'] })
     let out = ''
     running.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
     const [code] = (await once(running, 'close')) as [number]
@@ -253,6 +253,16 @@ describe('what the Dockerfile makes', function () {
     expect(out.trim()).to.be.oneOf(
       container.length > 0 ? ['EROFS'] : ['EACCES', ...(process.getuid?.() === 0 ? ['written'] : [])],
     )
+  })
+
+  it('starts from what V8 compiled of the service at the build', async () => {
+    const [node, ...args] = wordsOf(last('CMD'))
+    const compiledBytes = fs.statSync(path.join(app, 'dist/src/process.cjs.compiled')).size
+    const noUse = { PORT: 'so that it ends at once' }
+    const { code, out } = await run([node!, '--profile-deserialization', ...args], noUse)
+    const takenBytes = [...out.matchAll(/Deserializing from (\d+) bytes/g)].map(([, bytes]) => Number(bytes))
+    expect(Math.max(...takenBytes)).to.be.within(compiledBytes - 100, compiledBytes)
+    expect(code).to.equal(1)
   })
 
   it('serves as the first process, is healthy while its stores are there, and ends with 0 on SIGTERM', async () => {

@@ -10,6 +10,7 @@ const run = promisify(execFile)
 const root = path.resolve(import.meta.dirname, '../..')
 
 describe('a bundle', () => {
+  const flags = ['--max-semi-space-size=32']
   let dir: string
 
   before(() => {
@@ -71,6 +72,17 @@ describe('a bundle', () => {
     expect(keptBytes).to.be.below(madeBytes / 20)
   })
 
+  it('is strict, and names its own file, in either form', async () => {
+    const written = await write(`
+      import path from 'node:path'
+      export const isStrict = (function () { return this === undefined })()
+      export const name = path.basename(new URL(import.meta.url).pathname)
+      console.log(isStrict, name)
+    `)
+    expect((await run(process.execPath, [await bundled(written)])).stdout).to.equal('true bundled.mjs\n')
+    expect((await load(await compiled(written))).printed).to.equal('true program.cjs')
+  })
+
   it('keeps the fetch of Node.js out of a start that has no need of it', async () => {
     const written = await write(`
       import '${root}/node_modules/pg/lib/index.js'
@@ -78,6 +90,58 @@ describe('a bundle', () => {
     `)
     expect((await run(process.execPath, [await bundled(written)])).stdout).to.equal('0\n')
   })
+
+  it('is taken as it was compiled by a start with the same flags, and compiled anew by any other', async () => {
+    const program = await compiled(await write('export const said = 6 * 7'))
+    expect(await load(program)).to.deep.include({ isRejected: false, said: 42 })
+    expect(await load(program, ['--max-semi-space-size=16'])).to.deep.include({ isRejected: true, said: 42 })
+    fs.rmSync(`${program}.compiled`)
+    expect(await load(program))
+      .to.deep.include({ said: 42 })
+      .and.not.have.property('isRejected')
+  })
+
+  it('is not taken as it was compiled where that is of another text, or damaged', async () => {
+    const program = await compiled(await write('export const said = 6 * 7'))
+    const text = fs.readFileSync(program, 'utf8')
+    fs.writeFileSync(program, text.replace('6 * 7', '6 * 6'))
+    expect(await load(program), 'of the same length')
+      .to.deep.include({ said: 36 })
+      .and.not.have.property('isRejected')
+
+    fs.writeFileSync(program, text)
+    const kept = fs.readFileSync(`${program}.compiled`)
+    const flipped = Buffer.from(kept)
+    flipped[kept.length >> 1]! ^= 1
+    for (const damaged of [Buffer.alloc(0), kept.subarray(0, -100), flipped]) {
+      fs.writeFileSync(`${program}.compiled`, damaged)
+      expect(await load(program))
+        .to.deep.include({ said: 42 })
+        .and.not.have.property('isRejected')
+    }
+  })
+
+  /** A program compiled for starts with {@link flags}. */
+  async function compiled(written: string): Promise<string> {
+    const outfile = path.join(path.dirname(written), 'program.cjs')
+    await bundle({ entryPoints: [written], outfile }, 'to be compiled')
+    await run(process.execPath, [...flags, '--import', 'tsx', path.join(root, 'dev/compile.ts'), outfile], {
+      cwd: root,
+    })
+    return outfile
+  }
+
+  /** What a program says that is loaded by a process with these flags. */
+  async function load(program: string, given = flags) {
+    const launch = await write(`
+      import { loadCompiled } from '${root}/dev/compiled.ts'
+      const { script, exports } = loadCompiled('${program}')
+      console.log(JSON.stringify({ isRejected: script.cachedDataRejected, ...exports }))
+    `)
+    const args = [...given, '--import', 'tsx', launch]
+    const lines = (await run(process.execPath, args, { cwd: root })).stdout.trimEnd().split('\n')
+    return { printed: lines[0], ...(JSON.parse(lines.at(-1)!) as { isRejected?: boolean; said?: number }) }
+  }
 
   async function write(program: string): Promise<string> {
     const file = path.join(fs.mkdtempSync(path.join(dir, 'program-')), 'written.mjs')
