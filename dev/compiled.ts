@@ -14,8 +14,8 @@ const digestBytes = 32
 /**
  * Loads a program that is one file, and takes the functions that it needs from what was compiled of it, if that is there.
  *
- * Half of a start is reading and compiling program text, and what a compiler leaves behind is a third of what an idle
- * process holds (figures: bench/README.md). V8 takes what it has compiled in the same version and with the same flags
+ * Two fifths of a start are reading and compiling program text, and what that leaves behind is up to a third of what an
+ * idle process holds (figures: bench/README.md). V8 takes what it has compiled in the same version and with the same flags
  * only, and compiles anew otherwise; of the text it looks at the length. Node.js does all of this by itself from 22.8 on
  * (`module.enableCompileCache`).
  */
