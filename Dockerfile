@@ -6,7 +6,7 @@ FROM base AS build
 COPY package.json package-lock.json ./
 RUN npm ci --include=dev --no-audit --no-fund
 COPY tsconfig.json ./
-COPY dev/bootstrap.mjs dev/build.ts dev/bundle.ts dev/compile.ts dev/compiled.ts dev/launch.ts dev/lock.mjs ./dev/
+COPY dev ./dev
 COPY migrations ./migrations
 COPY src ./src
 RUN npm run build

@@ -7,15 +7,13 @@ import path from 'node:path'
 import { Redis } from 'ioredis'
 import knexModule, { type Knex } from 'knex'
 import { launch, run, serviceOf } from '../dev/process.ts'
+import { startArgs } from '../dev/start-args.ts'
 import { discard, startCluster, startPostgres, startRedis, temporaryDir, type Service } from '../dev/stores.ts'
 import { readConfig } from '../src/config.ts'
 import { createServices } from '../src/services.ts'
 import { findCores, type Cores } from './cores.ts'
 
 export const root = path.resolve(import.meta.dirname, '..')
-
-/** What `npm run start:prod` gives to Node.js. */
-export const startArgs = startScript().split(' ').slice(2)
 
 export type Stage = Awaited<ReturnType<typeof openStage>>
 export type LocalServices = ReturnType<typeof createServices>
@@ -211,13 +209,6 @@ export async function pin(pid: number, cores: string): Promise<void> {
 /** Lets a server have every core again. */
 export async function unpin(pid: number, cores: Cores | null): Promise<void> {
   if (cores) await pin(pid, `${cores.server},${cores.rest}`)
-}
-
-function startScript(): string {
-  const { scripts } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')) as {
-    scripts: Record<'start:prod', string>
-  }
-  return scripts['start:prod']
 }
 
 async function freePort(): Promise<number> {

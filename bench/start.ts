@@ -4,11 +4,12 @@ import { once } from 'node:events'
 import fs from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { progress } from '../dev/process.ts'
+import { startArgs } from '../dev/start-args.ts'
 import { createClient, type Client } from './client.ts'
 import { cpuSecondsOf } from './cores.ts'
 import { inLanes } from './lanes.ts'
 import { password, register } from './people.ts'
-import { openSession, root, startArgs, type LocalServices, type Stage } from './stage.ts'
+import { openSession, root, type LocalServices, type Stage } from './stage.ts'
 import { spreadOf, type Spread } from './statistics.ts'
 
 export interface StartFigures {

@@ -1,9 +1,12 @@
 /** How the service is put together from its sources and packages, for the build and for the tests of many processes. */
+import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { parse, type AssignmentExpression, type AssignmentPattern, type Expression } from 'acorn'
 import { build, type BuildOptions } from 'esbuild'
 import { wrapper } from './compiled.ts'
+import { root } from './places.ts'
+import { startArgs } from './start-args.ts'
 
 /**
  * Parts in machine code, and drivers of databases that Knex would load if there were any. The list of common passwords is
@@ -46,7 +49,28 @@ const toBeCompiled: BuildOptions = {
   format: 'cjs',
   banner: { js: `${wrapper.start} 'use strict'; const thisUrl = require('node:url').pathToFileURL(__filename).href` },
   footer: { js: wrapper.end },
-  define: { 'import.meta.url': 'thisUrl' },
+  define: {
+    'import.meta.url': 'thisUrl',
+    'import.meta.filename': '__filename',
+    'import.meta.dirname': '__dirname',
+  },
+  logOverride: { 'empty-import-meta': 'error' },
+}
+
+/**
+ * Makes the service as it runs in production: a program that starts `process.cjs` beside it by what V8 has compiled of that
+ * for the flags of `npm run start:prod`.
+ */
+export async function bundleService(main: string): Promise<void> {
+  const program = path.join(path.dirname(main), 'process.cjs')
+  await bundle({ entryPoints: [path.join(root, 'src/process.ts')], outfile: program }, 'to be compiled')
+  await bundle({ entryPoints: [path.join(root, 'dev/launch.ts')], outfile: main })
+  const flags = startArgs.slice(0, -1)
+  execFileSync(process.execPath, [...flags, '--import', 'tsx', path.join(root, 'dev/compile.ts'), program], {
+    cwd: root,
+    env: { PATH: process.env['PATH'] }, // no flags besides
+    stdio: 'inherit',
+  })
 }
 
 /**

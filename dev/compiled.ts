@@ -9,15 +9,15 @@ import vm from 'node:vm'
 export const wrapper = { start: '(function (exports, require, module, __filename, __dirname) {', end: '})' }
 
 const compiledOf = (file: string) => `${file}.compiled`
-const digestBytes = 32
+/** What comes before it, in bytes: the digest of all that it rests on. */
+export const digestBytes = 32
 
 /**
  * Loads a program that is one file, and takes the functions that it needs from what was compiled of it, if that is there.
  *
  * Two fifths of a start are reading and compiling program text, and what that leaves behind is up to a third of what an
- * idle process holds (figures: bench/README.md). V8 takes what it has compiled in the same version and with the same flags
- * only, and compiles anew otherwise; of the text it looks at the length. Node.js does all of this by itself from 22.8 on
- * (`module.enableCompileCache`).
+ * idle process holds (figures: bench/README.md). V8 takes what it has compiled with the same flags only, and compiles anew
+ * otherwise.
  */
 export function loadCompiled(file: string): { script: vm.Script; exports: unknown } {
   const text = fs.readFileSync(file)
@@ -38,14 +38,22 @@ export function keepCompiled(file: string, script: vm.Script): void {
   fs.writeFileSync(compiledOf(file), Buffer.concat([digestOf(fs.readFileSync(file), compiled), compiled]))
 }
 
-/** What was compiled of this very text, whole; V8 would run that of another text, and damaged one as well. */
+/** What was compiled of this very text by this very Node.js; nothing where it is not there, damaged or not ours to read. */
 function readCompiled(file: string, text: Buffer): Buffer | undefined {
-  if (!fs.existsSync(compiledOf(file))) return undefined
-  const kept = fs.readFileSync(compiledOf(file))
-  const compiled = kept.subarray(digestBytes)
-  return kept.subarray(0, digestBytes).equals(digestOf(text, compiled)) ? compiled : undefined
+  try {
+    const kept = fs.readFileSync(compiledOf(file))
+    const compiled = kept.subarray(digestBytes)
+    return kept.subarray(0, digestBytes).equals(digestOf(text, compiled)) ? compiled : undefined
+  } catch {
+    return undefined
+  }
 }
 
+/**
+ * V8 looks at its own version, which two of Node.js may have in common though not what is compiled, and at the length of the
+ * text. What is of another of them, or damaged, would end the process or run as something else.
+ */
 function digestOf(text: Buffer, compiled: Buffer): Buffer {
-  return createHash('sha256').update(text).update(compiled).digest()
+  const by = JSON.stringify([process.version, process.arch, process.config])
+  return createHash('sha256').update(by).update(text).update(compiled).digest()
 }

@@ -1,8 +1,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
-import { bundle } from '../../dev/bundle.ts'
-
-const root = path.resolve(import.meta.dirname, '../..')
+import { bundleService } from '../../dev/bundle.ts'
+import { root } from '../../dev/places.ts'
 
 let made: Promise<string> | undefined
 
@@ -18,8 +17,9 @@ export function bundledMain(): Promise<string> {
 
 async function make(): Promise<string> {
   // Beside the packages, so that those with parts in machine code are found from there.
-  const outfile = path.join(root, 'node_modules/.cache/latchkey', `main-${process.pid}.mjs`)
-  await bundle({ entryPoints: [path.join(root, 'src/main.ts')], outfile })
-  process.once('exit', () => fs.rmSync(outfile, { force: true }))
-  return outfile
+  const folder = path.join(root, 'node_modules/.cache/latchkey', `service-${process.pid}`)
+  const main = path.join(folder, 'main.mjs')
+  await bundleService(main)
+  process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
+  return main
 }

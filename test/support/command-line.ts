@@ -2,14 +2,18 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { expect } from 'chai'
+import { startArgs } from '../../dev/start-args.ts'
 import { bundledMain } from './bundle.ts'
 import { eventually } from './eventually.ts'
 import { wideLimits } from './service.ts'
 import { databaseUrl, keyPrefix, redisUrl } from './stores.ts'
 
 const root = new URL('../..', import.meta.url).pathname
+const startFlags = startArgs.slice(0, -1)
 const nodeArgs = (entry: string) =>
-  process.env['LATCHKEY_UNDER_TEST'] === 'build' ? [`dist/src/${entry}.js`] : ['--import', 'tsx', `src/${entry}.ts`]
+  process.env['LATCHKEY_UNDER_TEST'] === 'build'
+    ? [...(entry === 'main' ? startFlags : []), `dist/src/${entry}.js`]
+    : ['--import', 'tsx', `src/${entry}.ts`]
 
 /** The environment of a process: nothing of ours but what it needs to find its stores. */
 const ownEnv = () => ({
@@ -67,15 +71,15 @@ export function startProcess(env: Record<string, string> = {}, entry = 'main', a
   return watch(process.execPath, [...nodeArgs(entry), ...args], env)
 }
 
-/** Like {@link startProcess}, from one file, for tests that start many; with so many files open at most, where told. */
+/** Like {@link startProcess}, as in production, for tests that start many; with so many files open at most, where told. */
 export async function startBundled(
   env: Record<string, string> = {},
   { openFilesMax }: { openFilesMax?: number } = {},
 ): Promise<ServiceProcess> {
   const main = await bundledMain()
   return openFilesMax === undefined
-    ? watch(process.execPath, [main], env)
-    : watch('/bin/sh', ['-c', `ulimit -n ${openFilesMax}; exec "$0" "$1"`, process.execPath, main], env)
+    ? watch(process.execPath, [...startFlags, main], env)
+    : watch('/bin/sh', ['-c', `ulimit -n ${openFilesMax}; exec "$0" "$@"`, process.execPath, ...startFlags, main], env)
 }
 
 function watch(command: string, args: string[], env: Record<string, string>): ServiceProcess {

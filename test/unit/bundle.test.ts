@@ -4,13 +4,14 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { bundle } from '../../dev/bundle.ts'
+import { startArgs } from '../../dev/start-args.ts'
 import { temporaryDir } from '../../dev/stores.ts'
 
 const run = promisify(execFile)
 const root = path.resolve(import.meta.dirname, '../..')
 
 describe('a bundle', () => {
-  const flags = ['--max-semi-space-size=32']
+  const flags = startArgs.slice(0, -1)
   let dir: string
 
   before(() => {
@@ -77,10 +78,10 @@ describe('a bundle', () => {
       import path from 'node:path'
       export const isStrict = (function () { return this === undefined })()
       export const name = path.basename(new URL(import.meta.url).pathname)
-      console.log(isStrict, name)
+      console.log(isStrict, name, path.relative(import.meta.dirname, import.meta.filename))
     `)
-    expect((await run(process.execPath, [await bundled(written)])).stdout).to.equal('true bundled.mjs\n')
-    expect((await load(await compiled(written))).printed).to.equal('true program.cjs')
+    expect((await run(process.execPath, [await bundled(written)])).stdout).to.equal('true bundled.mjs bundled.mjs\n')
+    expect((await load(await compiled(written))).printed).to.equal('true program.cjs program.cjs')
   })
 
   it('keeps the fetch of Node.js out of a start that has no need of it', async () => {
@@ -94,14 +95,14 @@ describe('a bundle', () => {
   it('is taken as it was compiled by a start with the same flags, and compiled anew by any other', async () => {
     const program = await compiled(await write('export const said = 6 * 7'))
     expect(await load(program)).to.deep.include({ isRejected: false, said: 42 })
-    expect(await load(program, ['--max-semi-space-size=16'])).to.deep.include({ isRejected: true, said: 42 })
+    expect(await load(program, ['--stack-trace-limit=50'])).to.deep.include({ isRejected: true, said: 42 })
     fs.rmSync(`${program}.compiled`)
     expect(await load(program))
       .to.deep.include({ said: 42 })
       .and.not.have.property('isRejected')
   })
 
-  it('is not taken as it was compiled where that is of another text, or damaged', async () => {
+  it('is not taken as it was compiled where that is of another text or Node.js, or damaged', async () => {
     const program = await compiled(await write('export const said = 6 * 7'))
     const text = fs.readFileSync(program, 'utf8')
     fs.writeFileSync(program, text.replace('6 * 7', '6 * 6'))
@@ -110,6 +111,10 @@ describe('a bundle', () => {
       .and.not.have.property('isRejected')
 
     fs.writeFileSync(program, text)
+    const asOther = 'data:text/javascript,Object.defineProperty(process, "version", { value: "v20.19.0" })'
+    expect(await load(program, [...flags, '--import', asOther]), 'of another Node.js')
+      .to.deep.include({ said: 42 })
+      .and.not.have.property('isRejected')
     const kept = fs.readFileSync(`${program}.compiled`)
     const flipped = Buffer.from(kept)
     flipped[kept.length >> 1]! ^= 1
