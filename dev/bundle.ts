@@ -68,7 +68,7 @@ export async function bundleService(main: string): Promise<void> {
   const flags = startArgs.slice(0, -1)
   execFileSync(process.execPath, [...flags, '--import', 'tsx', path.join(root, 'dev/compile.ts'), program], {
     cwd: root,
-    env: { PATH: process.env['PATH'] }, // no flags besides
+    env: { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: '' }, // no flags besides
     stdio: 'inherit',
   })
 }
