@@ -30,8 +30,12 @@ const mix: [Operation, number][] = [
 ]
 const lanes = 8
 const sampleMs = 10_000
-/** The share of the time in which the compiler and the heap find their size. */
-const warmUpShare = 0.2
+/**
+ * In which the compiler and the heap find their size: V8 takes room for new objects in steps, up to its bound, and all of
+ * them came in this time (figures: bench/README.md). Of a shorter soak it is the larger part.
+ */
+const warmUpMaxSeconds = 360
+const warmUpShareMax = 0.6
 
 /**
  * Sends a mix of requests, as fast as they are answered in eight lanes, to a process with the internal listener, and
@@ -65,7 +69,7 @@ export async function measureSoak(
       }
     }
     const [samples] = await Promise.all([watchMemory(ops, endsAt, stage.signal), ...people.map(lane)])
-    const warmUpSeconds = minutes * 60 * warmUpShare
+    const warmUpSeconds = Math.min(warmUpMaxSeconds, minutes * 60 * warmUpShareMax)
     const warm = samples.filter(({ atSeconds }) => atSeconds >= warmUpSeconds)
     return {
       minutes,

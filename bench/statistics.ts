@@ -54,7 +54,10 @@ export function percentileOf(sorted: readonly number[], percent: number): number
 /** A straight line through points, by least squares. */
 export interface Line {
   slope: number
-  /** Two standard errors of the slope; it takes the points for independent, so what swings slowly is worse than it says. */
+  /**
+   * Two standard errors of the slope. Points beside each other are alike where something swings slowly, so of `n` of them
+   * count `n (1 - r) / (1 + r)`, `r` being the share of a miss that the next one repeats (Santer and others 2000).
+   */
   slopeWithin: number
 }
 
@@ -66,6 +69,10 @@ export function lineThrough(points: readonly (readonly [x: number, y: number])[]
   const [middleX, middleY] = [mean(([x]) => x), mean(([, y]) => y)]
   const spreadX = points.reduce((sum, [x]) => sum + (x - middleX) ** 2, 0)
   const slope = points.reduce((sum, [x, y]) => sum + (x - middleX) * (y - middleY), 0) / spreadX
-  const missed = points.reduce((sum, [x, y]) => sum + (y - middleY - slope * (x - middleX)) ** 2, 0)
-  return { slope, slopeWithin: 2 * Math.sqrt(missed / (count - 2) / spreadX) }
+  const misses = points.map(([x, y]) => y - middleY - slope * (x - middleX))
+  const missed = misses.reduce((sum, miss) => sum + miss ** 2, 0)
+  if (missed === 0) return { slope, slopeWithin: 0 }
+  const repeated = misses.slice(1).reduce((sum, miss, i) => sum + miss * misses[i]!, 0) / missed
+  const alike = Math.max(repeated, 0)
+  return { slope, slopeWithin: 2 * Math.sqrt((missed / (count - 2) / spreadX) * ((1 + alike) / (1 - alike))) }
 }
