@@ -56,11 +56,17 @@ describe('a JSON text', () => {
     expect(isAmbiguous('{"a":{"a":1},"b":[{"a":1},{"a":1}],"c":"a\\":{","d":"}"}')).to.equal(false)
   })
 
-  it('is fine when it was written by JSON.stringify', () => {
+  it('is fine when it was written by JSON.stringify, unless a member would be a prototype', () => {
     fc.assert(
       fc.property(fc.json({ maxDepth: 5 }), (json) => {
-        expect(isAmbiguous(json)).to.equal(false)
+        const names: string[] = []
+        JSON.parse(json, (name, value: unknown) => {
+          names.push(name)
+          return value
+        })
+        expect(isAmbiguous(json)).to.equal(names.includes('__proto__'))
       }),
+      { examples: [['[{"__proto__":null}]']] },
     )
   })
 
