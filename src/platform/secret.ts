@@ -50,8 +50,7 @@ function freshNonce(): Buffer {
  */
 function deriveKey(secret: string, context: string): Buffer {
   const extracted = createHmac('sha256', noSalt).update(secret).digest()
-  return createHmac('sha256', extracted).update(context).update(firstBlock).digest()
+  return createHmac('sha256', extracted).update(`${context}\x01`).digest()
 }
 
 const noSalt = Buffer.alloc(32)
-const firstBlock = Buffer.of(1)
