@@ -6,7 +6,7 @@ import { parse, type AssignmentExpression, type AssignmentPattern, type Expressi
 import { build, type BuildOptions } from 'esbuild'
 import { wrapper } from './compiled.ts'
 import { root } from './places.ts'
-import { startArgs } from './start-args.ts'
+import { startFlags } from './start-args.ts'
 
 /**
  * Parts in machine code, and drivers of databases that Knex would load if there were any. The list of common passwords is
@@ -34,6 +34,7 @@ const navigator = JSON.stringify({ userAgent: 'Node.js' })
 /** A module, with what packages in the older form of modules expect to be there. */
 const asModule: BuildOptions = {
   format: 'esm',
+  define: { navigator },
   banner: {
     js: `
 import { createRequire as requireFrom } from 'node:module'
@@ -50,6 +51,7 @@ const toBeCompiled: BuildOptions = {
   banner: { js: `${wrapper.start} 'use strict'; const thisUrl = require('node:url').pathToFileURL(__filename).href` },
   footer: { js: wrapper.end },
   define: {
+    navigator,
     'import.meta.url': 'thisUrl',
     'import.meta.filename': '__filename',
     'import.meta.dirname': '__dirname',
@@ -58,15 +60,17 @@ const toBeCompiled: BuildOptions = {
 }
 
 /**
- * Makes the service as it runs in production: a program that starts `process.cjs` beside it by what V8 has compiled of that
- * for the flags of `npm run start:prod`.
+ * Makes the service as it runs in production: a program that starts `process.cjs` beside it by what V8 has compiled of that.
  */
 export async function bundleService(main: string): Promise<void> {
-  const program = path.join(path.dirname(main), 'process.cjs')
-  await bundle({ entryPoints: [path.join(root, 'src/process.ts')], outfile: program }, 'to be compiled')
+  await bundleCompiled(path.join(root, 'src/process.ts'), path.join(path.dirname(main), 'process.cjs'))
   await bundle({ entryPoints: [path.join(root, 'dev/launch.ts')], outfile: main })
-  const flags = startArgs.slice(0, -1)
-  execFileSync(process.execPath, [...flags, '--import', 'tsx', path.join(root, 'dev/compile.ts'), program], {
+}
+
+/** Bundles a program for `loadCompiled()`, and lets V8 compile it for starts with the flags of `npm run start:prod`. */
+export async function bundleCompiled(entryPoint: string, outfile: string): Promise<void> {
+  await bundle({ entryPoints: [entryPoint], outfile }, toBeCompiled)
+  execFileSync(process.execPath, [...startFlags, '--import', 'tsx', path.join(root, 'dev/compile.ts'), outfile], {
     cwd: root,
     env: { ...process.env, NODE_OPTIONS: '', NODE_V8_COVERAGE: '' }, // no flags besides
     stdio: 'inherit',
@@ -82,18 +86,16 @@ export async function bundleService(main: string): Promise<void> {
  */
 export async function bundle(
   options: Pick<BuildOptions, 'entryPoints' | 'outfile' | 'outdir' | 'outbase' | 'splitting'>,
-  form: 'module' | 'to be compiled' = 'module',
+  form = asModule,
 ) {
-  const { define, ...formed } = form === 'module' ? asModule : toBeCompiled
   const { outputFiles } = await build({
     ...options,
-    ...formed,
+    ...form,
     write: false,
     bundle: true,
     platform: 'node',
     target: 'node20',
     external,
-    define: { ...define, navigator },
     chunkNames: 'chunks/[name]-[hash]',
     logLevel: 'error',
   })

@@ -8,3 +8,5 @@ const { scripts } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 
 
 /** What `npm run start:prod` gives to Node.js, as the image does: flags, and then the program. */
 export const startArgs = scripts['start:prod'].split(' ').slice(2)
+
+export const startFlags = startArgs.slice(0, -1)

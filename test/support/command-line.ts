@@ -2,14 +2,13 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { expect } from 'chai'
-import { startArgs } from '../../dev/start-args.ts'
+import { startFlags } from '../../dev/start-args.ts'
 import { bundledMain } from './bundle.ts'
 import { eventually } from './eventually.ts'
 import { wideLimits } from './service.ts'
 import { databaseUrl, keyPrefix, redisUrl } from './stores.ts'
 
 const root = new URL('../..', import.meta.url).pathname
-const startFlags = startArgs.slice(0, -1)
 const nodeArgs = (entry: string) =>
   process.env['LATCHKEY_UNDER_TEST'] === 'build'
     ? [...(entry === 'main' ? startFlags : []), `dist/src/${entry}.js`]

@@ -3,15 +3,14 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import { bundle } from '../../dev/bundle.ts'
-import { startArgs } from '../../dev/start-args.ts'
+import { bundle, bundleCompiled } from '../../dev/bundle.ts'
+import { root } from '../../dev/places.ts'
+import { startFlags } from '../../dev/start-args.ts'
 import { temporaryDir } from '../../dev/stores.ts'
 
 const run = promisify(execFile)
-const root = path.resolve(import.meta.dirname, '../..')
 
 describe('a bundle', () => {
-  const flags = startArgs.slice(0, -1)
   let dir: string
 
   before(() => {
@@ -112,7 +111,7 @@ describe('a bundle', () => {
 
     fs.writeFileSync(program, text)
     const asOther = 'data:text/javascript,Object.defineProperty(process, "version", { value: "v20.19.0" })'
-    expect(await load(program, [...flags, '--import', asOther]), 'of another Node.js')
+    expect(await load(program, [...startFlags, '--import', asOther]), 'of another Node.js')
       .to.deep.include({ said: 42 })
       .and.not.have.property('isRejected')
     const kept = fs.readFileSync(`${program}.compiled`)
@@ -126,18 +125,14 @@ describe('a bundle', () => {
     }
   })
 
-  /** A program compiled for starts with {@link flags}. */
   async function compiled(written: string): Promise<string> {
     const outfile = path.join(path.dirname(written), 'program.cjs')
-    await bundle({ entryPoints: [written], outfile }, 'to be compiled')
-    await run(process.execPath, [...flags, '--import', 'tsx', path.join(root, 'dev/compile.ts'), outfile], {
-      cwd: root,
-    })
+    await bundleCompiled(written, outfile)
     return outfile
   }
 
   /** What a program says that is loaded by a process with these flags. */
-  async function load(program: string, given = flags) {
+  async function load(program: string, given = startFlags) {
     const launch = await write(`
       import { loadCompiled } from '${root}/dev/compiled.ts'
       const { script, exports } = loadCompiled('${program}')
