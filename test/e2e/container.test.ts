@@ -7,6 +7,7 @@ import path from 'node:path'
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import { digestBytes } from '../../dev/compiled.ts'
+import { digestOfSources } from '../../dev/sources.mjs'
 import { discard, startRedis, stateDir } from '../../dev/stores.ts'
 import { readConfig, variables } from '../../src/config.ts'
 import { createClient } from '../support/client.ts'
@@ -254,6 +255,10 @@ describe('what the Dockerfile makes', function () {
     expect(out.trim()).to.be.oneOf(
       container.length > 0 ? ['EROFS'] : ['EACCES', ...(process.getuid?.() === 0 ? ['written'] : [])],
     )
+  })
+
+  it('says which sources it was built from', () => {
+    expect(fs.readFileSync(path.join(app, 'dist/sources.sha256'), 'utf8')).to.equal(digestOfSources(root))
   })
 
   it('starts from what V8 compiled of the service at the build', async () => {

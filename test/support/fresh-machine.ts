@@ -50,7 +50,9 @@ export async function aFreshMachine(
   )
   await eventually(async () => expect((await service.client.get('/health/ready')).status).to.equal(200))
 
-  fs.symlinkSync(path.join(root, 'src'), path.join(home, 'src'))
+  for (const place of ['dist', 'migrations', 'package-lock.json', 'src'])
+    fs.symlinkSync(path.join(root, place), path.join(home, place))
+  for (const place of ['dev/latchkey.mjs', 'dev/sources.mjs']) fs.cpSync(path.join(root, place), path.join(home, place))
   fs.writeFileSync(path.join(home, '.data/env'), `DATABASE_URL='${ownDatabase}'\nREDIS_URL='${store.url}'\n`)
   store.bringTo(home, bin)
   const [{ port }, ops] = [new URL(service.url), new URL(service.opsUrl!)]

@@ -1,0 +1,12 @@
+/**
+ * `npm run latchkey`: the operator's command line as it was built, where that is of the sources that are here. Else it is
+ * run from the sources, of which reading takes a second.
+ */
+import path from 'node:path'
+import { isBuilt } from './sources.mjs'
+
+if (isBuilt(path.resolve(import.meta.dirname, '..'))) await import('../dist/src/cli/main.js')
+else {
+  await import('tsx')
+  await import('../src/cli/main.ts')
+}
