@@ -6,10 +6,11 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { bundle, bundleService } from './bundle.ts'
 import { root } from './places.ts'
-import { digestOfSources, noteSources } from './sources.mjs'
+import { digestOfSources, forgetBuild, noteBuild } from './sources.mjs'
 
 const outdir = path.join(root, 'dist')
-const digest = digestOfSources(root) // before they are read: what is changed meanwhile may not be in the build
+const digest = digestOfSources(root)
+forgetBuild(root)
 fs.rmSync(outdir, { recursive: true, force: true })
 await bundle({
   // The second is for the tests, which run the service in their own process.
@@ -21,4 +22,4 @@ await bundle({
 fs.chmodSync(path.join(outdir, 'src/cli/main.js'), 0o755) // the bin `latchkey`
 
 await bundleService(path.join(outdir, 'src/main.js'))
-noteSources(outdir, digest)
+noteBuild(root, digest)

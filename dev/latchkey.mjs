@@ -3,9 +3,9 @@
  * run from the sources, of which reading takes a second.
  */
 import path from 'node:path'
-import { isBuilt } from './sources.mjs'
+import { isBuildCurrent } from './sources.mjs'
 
-if (isBuilt(path.resolve(import.meta.dirname, '..'))) await import('../dist/src/cli/main.js')
+if (isBuildCurrent(path.resolve(import.meta.dirname, '..'))) await import('../dist/src/cli/main.js')
 else {
   await import('tsx')
   await import('../src/cli/main.ts')

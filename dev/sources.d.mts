@@ -1,2 +1,4 @@
 export function digestOfSources(root: string): string
-export function noteSources(outdir: string, digest: string): void
+export function forgetBuild(root: string): void
+export function noteBuild(root: string, digestBefore: string): void
+export function isBuildCurrent(root: string): boolean

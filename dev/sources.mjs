@@ -3,35 +3,42 @@ import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 
-const inBuild = 'sources.sha256'
+const noteOf = (root) => path.join(root, 'dist/sources.sha256')
 
-/** The digest of all that goes into a build: our code, and the versions of the packages. */
+/** The digest of all that a build is made of and by: our code, how it is bundled, and the versions of the packages. */
 export function digestOfSources(root) {
   const hash = createHash('sha256')
-  for (const place of ['src', 'migrations', 'package-lock.json'])
-    for (const file of filesIn(path.join(root, place)))
-      hash
-        .update(`${path.relative(root, file)}\0`)
-        .update(fs.readFileSync(file))
-        .update('\0')
+  const folders = ['src', 'migrations', 'dev'].flatMap((place) => programsIn(path.join(root, place)))
+  const files = ['package.json', 'package-lock.json', 'tsconfig.json'].map((name) => path.join(root, name))
+  for (const file of [...folders, ...files])
+    hash
+      .update(`${path.relative(root, file)}\0`)
+      .update(fs.readFileSync(file))
+      .update('\0')
   return hash.digest('hex')
 }
 
-export function noteSources(outdir, digest) {
-  fs.writeFileSync(path.join(outdir, inBuild), digest)
+/** Before a build begins: what is cut short must not pass for one. */
+export function forgetBuild(root) {
+  fs.rmSync(noteOf(root), { force: true })
 }
 
-export function isBuilt(root) {
+/** Once a build is done, unless what was changed meanwhile may be in it. */
+export function noteBuild(root, digestBefore) {
+  if (digestOfSources(root) === digestBefore) fs.writeFileSync(noteOf(root), digestBefore)
+}
+
+export function isBuildCurrent(root) {
   try {
-    return fs.readFileSync(path.join(root, 'dist', inBuild), 'utf8') === digestOfSources(root)
+    return fs.readFileSync(noteOf(root), 'utf8') === digestOfSources(root)
   } catch {
     return false
   }
 }
 
-/** A file itself, or all that are somewhere in a folder. */
-function filesIn(place) {
-  if (!fs.statSync(place).isDirectory()) return [place]
-  const found = fs.readdirSync(place, { recursive: true }).map((name) => path.join(place, name))
-  return found.filter((file) => fs.statSync(file).isFile()).toSorted()
+/** Nothing that an editor leaves beside them. */
+function programsIn(folder) {
+  const found = fs.readdirSync(folder, { recursive: true, withFileTypes: true })
+  const programs = found.filter((one) => one.isFile() && one.name.endsWith('.ts') && !one.name.startsWith('.'))
+  return programs.map(({ parentPath, name }) => path.join(parentPath, name)).toSorted()
 }

@@ -50,9 +50,7 @@ export async function aFreshMachine(
   )
   await eventually(async () => expect((await service.client.get('/health/ready')).status).to.equal(200))
 
-  for (const place of ['dist', 'migrations', 'package-lock.json', 'src'])
-    fs.symlinkSync(path.join(root, place), path.join(home, place))
-  for (const place of ['dev/latchkey.mjs', 'dev/sources.mjs']) fs.cpSync(path.join(root, place), path.join(home, place))
+  bringCommandLineTo(home)
   fs.writeFileSync(path.join(home, '.data/env'), `DATABASE_URL='${ownDatabase}'\nREDIS_URL='${store.url}'\n`)
   store.bringTo(home, bin)
   const [{ port }, ops] = [new URL(service.url), new URL(service.opsUrl!)]
@@ -83,6 +81,16 @@ export async function aFreshMachine(
       fs.rmSync(home, { recursive: true, force: true })
     },
   }
+}
+
+/** Makes `npm run latchkey` in a home lead to the build in this folder where that is under test, and else to the sources. */
+function bringCommandLineTo(home: string): void {
+  if (process.env['LATCHKEY_UNDER_TEST'] === 'build') {
+    fs.symlinkSync(path.join(root, 'dev/latchkey.mjs'), path.join(home, 'dev/latchkey.mjs')) // looks for it in here
+    return
+  }
+  for (const name of ['dev/latchkey.mjs', 'dev/sources.mjs']) fs.cpSync(path.join(root, name), path.join(home, name))
+  fs.symlinkSync(path.join(root, 'src'), path.join(home, 'src'))
 }
 
 interface ShownRedis {
