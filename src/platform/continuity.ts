@@ -116,6 +116,8 @@ export function createContinuity({
     if (identity === null) throw new AppError('unavailable')
     const isStrange = !lineages.has(identity)
     if (isStrange) {
+      // One that the map of the cluster has no keys for yet would be told of none, and be believed when it has them.
+      if (!primariesOf(redis).includes(node)) throw new AppError('unavailable')
       if (lineages.size > 0) followedUpUntil = performance.now() + followUpMs
       await restored(node)
       if ((await identityOf(node)) !== identity) throw new AppError('unavailable')
