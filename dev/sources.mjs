@@ -8,9 +8,9 @@ const noteOf = (root) => path.join(root, 'dist/sources.sha256')
 /** The digest of all that a build is made of and by: our code, how it is bundled, and the versions of the packages. */
 export function digestOfSources(root) {
   const hash = createHash('sha256')
-  const folders = ['src', 'migrations', 'dev'].flatMap((place) => programsIn(path.join(root, place)))
+  const programs = ['src', 'migrations', 'dev'].flatMap((place) => programsIn(path.join(root, place)))
   const files = ['package.json', 'package-lock.json', 'tsconfig.json'].map((name) => path.join(root, name))
-  for (const file of [...folders, ...files])
+  for (const file of [...programs, ...files])
     hash
       .update(`${path.relative(root, file)}\0`)
       .update(fs.readFileSync(file))

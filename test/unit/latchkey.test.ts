@@ -59,6 +59,8 @@ describe('npm run latchkey', () => {
 
   it('is not concerned with what an editor leaves beside the sources', () => {
     fs.symlinkSync('nobody@nowhere.1', path.join(project, 'src/.#said.ts'))
+    fs.symlinkSync('nobody@nowhere.1', path.join(project, 'src/said.lock.ts'))
+    write('src/.said.ts', '')
     write('src/.said.ts.swp', '')
     write('src/README.md', 'More about it.')
     expect(isBuildCurrent(project)).to.equal(true)
