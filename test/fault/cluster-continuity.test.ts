@@ -15,15 +15,20 @@ describe('the continuity of a Redis Cluster', function () {
   let redis: Cluster
   let continuity: Continuity
   let restored: number
+  let during: (concerns: (key: string) => boolean) => Promise<void>
   before(async () => {
     cluster = await ownCluster({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
   })
   after(() => cluster.discard())
   beforeEach(async () => {
     restored = 0
+    during = async () => undefined
     const log = () => undefined
     redis = openRedis({ url: cluster.url, timeoutMs, log }) as Cluster
-    const restore = async () => ++restored
+    const restore = async (concerns: (key: string) => boolean) => {
+      await during(concerns)
+      return ++restored
+    }
     continuity = createContinuity({ redis, restore, followUp: async () => 0, timeoutMs, log })
     await untilWhole()
   })
@@ -77,6 +82,40 @@ describe('the continuity of a Redis Cluster', function () {
       expect(restored).to.be.above(before)
     }, recoveryMs)
     expect(believedTooEarly).to.equal(0)
+  })
+
+  it('does not hold for a primary that was told before it was known which keys it has', async () => {
+    const first = await cluster.primaryOf(key)
+    await times(300, (i) => redis.set(`key-${i}`, '')) // a replica without data is not named
+    const [second] = await cluster.replicasOf(first)
+    const found = () => redis.nodes('slave').find(({ options }) => options.port === second!.port)
+    await eventually(() => expect(found()).to.not.equal(undefined), recoveryMs)
+    const node = found()!
+    let isTold = false
+    const refresh = redis.refreshSlotsCache.bind(redis)
+    during = async (concerns) => {
+      if (concerns(key)) isTold = true
+      redis.refreshSlotsCache = refresh
+      while (primaryOf(redis, key) !== node) await new Promise<void>((resolve) => refresh(() => resolve()))
+    }
+    redis.refreshSlotsCache = (done) => done?.() // the map comes late
+    await cluster.operator(second!).call('CLUSTER', 'FAILOVER')
+    await eventually(async () => expect(await cluster.operator(second!).info('replication')).to.include('role:master'))
+
+    const ready = once(node, 'ready')
+    if (node.status === 'wait') await node.connect()
+    else node.disconnect(true)
+    await ready
+    await eventually(() => expect(node.status).to.equal('ready'))
+    // Where it is told already, the map comes in the midst of that.
+    await continuity.established(key).catch(() => undefined)
+    redis.refreshSlotsCache = refresh
+    await eventually(async () => {
+      await redis.get(key)
+      expect(continuity.sourceOf(key)?.options.port).to.equal(second!.port)
+    }, recoveryMs)
+
+    expect(isTold).to.equal(true)
   })
 
   it('is not broken by a write that was refused and is made after all', async () => {
