@@ -14,7 +14,16 @@ export { distributionsPostgres, startPostgres } from './postgres.ts'
 export type { Service } from './process.ts'
 export { provide } from './provide.ts'
 export { startRedis, type TlsFiles } from './redis.ts'
-export { startCluster, startSentinel, startSingle, type Login, type RedisNode } from './topologies.ts'
+export {
+  freePorts,
+  primaryName,
+  startCluster,
+  startSentinel,
+  startSentinelProcess,
+  startSingle,
+  type Login,
+  type RedisNode,
+} from './topologies.ts'
 
 export interface Stores {
   env: { DATABASE_URL: string; REDIS_URL: string }

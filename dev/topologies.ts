@@ -193,7 +193,8 @@ async function startNode(
   return nodeOf(port, redisSocket(folder), start)
 }
 
-async function startSentinelProcess(
+/** Starts one sentinel. @param lines its configuration */
+export async function startSentinelProcess(
   { dir, ephemeral, tls, signal }: TopologyOptions,
   name: string,
   port: number,
@@ -271,7 +272,7 @@ async function untilIt(isSo: () => Promise<boolean>, signal: AbortSignal | undef
  * Finds ports of which nobody has either the port itself or the one that a Cluster takes besides, 10,000 above it. Both
  * are below those that the system gives to connections, so that a server that was killed finds its port free again.
  */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const found = new Set<number>()
   while (found.size < count) {
     const port = randomInt(11_000, 22_000)

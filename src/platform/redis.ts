@@ -3,6 +3,7 @@ import { Cluster, Command, Redis as Node } from 'ioredis'
 import { AppError } from '../errors.ts'
 import type { Log } from './log.ts'
 import { parseRedisUrl, type RedisPlace } from './redis-url.ts'
+import { connectThroughSentinels } from './sentinels.ts'
 
 /** One server of Redis, or a cluster of them. */
 export type Redis = Node | Cluster
@@ -89,23 +90,10 @@ export function openRedis({
     if (to.kind === 'socket') return new Node({ ...options, path: to.path })
     if (to.kind === 'single') return new Node(to.url, options)
     if (to.kind === 'sentinel')
-      return neverGivingUp(
-        new Node({
-          ...options,
-          ...to.login,
-          sentinels: to.hosts,
-          name: to.primaryName,
-          // The sentinels tell of another primary while the old one still answers.
-          failoverDetector: true,
-          sentinelCommandTimeout: timeoutMs,
-          sentinelRetryStrategy(attempt) {
-            redis.options.enableOfflineQueue = false
-            return retryDelayMs(attempt)
-          },
-          sentinelReconnectStrategy: () => retryMaxMs,
-          ...(to.tls && { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true }),
-        }),
-      )
+      return connectThroughSentinels(to, options, (attempt) => {
+        redis.options.enableOfflineQueue = false
+        return retryDelayMs(attempt)
+      })
     const cluster = new Cluster(to.hosts, {
       redisOptions: { ...nodeOptions, ...to.login, ...(to.tls && { tls: {} }) },
       enableOfflineQueue: false,
@@ -213,26 +201,6 @@ function tellOfParts(cluster: Cluster, log: Log): void {
       if (lost.delete(address)) log('redis.ready', { address })
     })
   })
-}
-
-/**
- * Connects again where the client has given up for good, as it does when a sentinel tells of a new primary in the moment
- * in which another sentinel is being asked for it.
- */
-function neverGivingUp(redis: Node): Node {
-  let closed = false
-  const disconnect = redis.disconnect.bind(redis)
-  redis.disconnect = (reconnect?: boolean) => {
-    closed ||= !reconnect
-    disconnect(reconnect)
-  }
-  redis.on('end', () => {
-    const again = () => {
-      if (!closed) redis.connect().catch(() => undefined)
-    }
-    setTimeout(again, retryMinMs).unref()
-  })
-  return redis
 }
 
 /** Bounds the wait for an answer of a cluster as a whole; each redirection and each server would have its own time. */

@@ -444,6 +444,39 @@ for (const form of ['sentinel', 'cluster'] as const)
         await untilItWorks(one, two)
       })
 
+    if (form === 'sentinel')
+      it('is left for the one that the sentinels have put in its place, also when nobody hears them say so', async () => {
+        const deposed = await topology.primaryOf('')
+        const { person } = await aPersonAt(deposed)
+        await eventually(() => topology.operator(topology.sentinels[0]!).call('SENTINEL', 'FAILOVER', 'latchkey'))
+        // Who is subscribed loses the connection, again and again, until the last sentinel has said it.
+        const named = await eventually(async () => {
+          const ports = await Promise.all(
+            topology.sentinels.map(async (sentinel) => {
+              const operator = topology.operator(sentinel)
+              await operator.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+              const said = (await operator.call('SENTINEL', 'MASTER', 'latchkey')) as string[]
+              return Number(said[said.indexOf('port') + 1])
+            }),
+          )
+          const [port] = ports
+          expect(ports).to.deep.equal(ports.map(() => port))
+          expect(port).to.not.equal(deposed.port)
+          return topology.nodes.find((node) => node.port === port)!
+        }, recoveryMs)
+        const namedAt = performance.now()
+
+        for (const { client } of [one, two])
+          await eventually(async () => {
+            const { session } = await aSession(client, person)
+            expect(await topology.operator(named).hexists(sessionsOf(person.id), session.id)).to.equal(1)
+          })
+
+        tell(`left after ${Math.round(performance.now() - namedAt)} ms`)
+        expect((await topology.operator(deposed).role())[0], 'the deposed one').to.equal('master')
+        await topology.operator(deposed).replicaof('127.0.0.1', named.port)
+      })
+
     if (form === 'cluster')
       it('goes on for the people of its other parts while one part has no primary', async () => {
         const [lost] = (await topology.primaries()) as [RedisNode]

@@ -2,8 +2,11 @@ import path from 'node:path'
 import { Redis } from 'ioredis'
 import {
   discard,
+  freePorts,
+  primaryName,
   startCluster,
   startSentinel,
+  startSentinelProcess,
   startSingle,
   stateDir,
   type Login,
@@ -50,8 +53,13 @@ export async function ownSingle(options: Options = {}): Promise<OwnTopology> {
   return { ...common, url, primaryOf: async () => nodes[0] }
 }
 
+export interface OwnSentinel extends OwnTopology {
+  /** Starts a sentinel that hears of no failover, so that it goes on naming who is the primary now. */
+  startDeafSentinel: () => Promise<RedisNode>
+}
+
 /** One primary with two replicas, and three sentinels. */
-export async function ownSentinel(options: Options = {}): Promise<OwnTopology> {
+export async function ownSentinel(options: Options = {}): Promise<OwnSentinel> {
   const dir = newDir('sentinel')
   const { url, nodes, sentinels } = await startSentinel({ dir, ephemeral: true, ...options })
   const common = control(dir, nodes, options.operator)
@@ -63,7 +71,7 @@ export async function ownSentinel(options: Options = {}): Promise<OwnTopology> {
   async function untilSentinelsAgree(): Promise<void> {
     for (const sentinel of sentinels)
       await eventually(async () => {
-        const said = (await common.operator(sentinel).call('SENTINEL', 'MASTER', 'latchkey')) as string[]
+        const said = (await common.operator(sentinel).call('SENTINEL', 'MASTER', primaryName)) as string[]
         const [flags, port] = ['flags', 'port'].map((name) => said[said.indexOf(name) + 1])
         const [primary] = await common.primaries()
         if (flags !== 'master' || Number(port) !== primary!.port)
@@ -71,10 +79,23 @@ export async function ownSentinel(options: Options = {}): Promise<OwnTopology> {
       }, 30_000)
   }
 
+  async function startDeafSentinel(): Promise<RedisNode> {
+    // Sentinels tell each other of failovers on channels of the servers.
+    for (const node of nodes)
+      await common.operator(node).call('ACL', 'SETUSER', 'deaf', 'on', '>deaf', '+ping', '+info', '+client')
+    const [[port], [primary]] = await Promise.all([freePorts(1), common.primaries()])
+    return startSentinelProcess({ dir, ephemeral: true }, 'sentinel-deaf', port!, [
+      `sentinel monitor ${primaryName} 127.0.0.1 ${primary!.port} 2`,
+      `sentinel auth-user ${primaryName} deaf`,
+      `sentinel auth-pass ${primaryName} deaf`,
+    ])
+  }
+
   return {
     ...common,
     url,
     sentinels,
+    startDeafSentinel,
     primaryOf: async () => (await common.primaries())[0]!,
     async heal() {
       await common.heal()
