@@ -16,7 +16,8 @@ export const logEvents = {
   'redis.ready': { level: 'info', meaning: 'Redis answers; `address` is that of one server of a cluster.' },
   'redis.lost': {
     level: 'error',
-    meaning: 'The connection to Redis broke or could not be made; `address` is that of one server of a cluster.',
+    meaning:
+      'The connection to Redis broke or could not be made; `address` is that of one server of a cluster. `error` is `REPLACED` where the sentinels name another primary.',
   },
   'redis.replaying': {
     level: 'warn',

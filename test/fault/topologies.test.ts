@@ -474,15 +474,18 @@ for (const form of ['sentinel', 'cluster'] as const)
         }, recoveryMs)
         const namedAt = performance.now()
 
-        for (const { client } of [one, two])
-          await eventually(async () => {
-            const { session } = await aSession(client, person)
-            expect(await topology.operator(named).hexists(sessionsOf(person.id), session.id)).to.equal(1)
-          })
-
-        tell(`left after ${Math.round(performance.now() - namedAt)} ms`)
-        expect((await topology.operator(deposed).role())[0], 'the deposed one').to.equal('master')
-        await topology.operator(deposed).replicaof('127.0.0.1', named.port)
+        try {
+          for (const { client } of [one, two])
+            await eventually(async () => {
+              const { session } = await aSession(client, person)
+              expect(await topology.operator(named).hexists(sessionsOf(person.id), session.id)).to.equal(1)
+            })
+          expect((await topology.operator(deposed).role())[0], 'the deposed one').to.equal('master')
+          tell(`left after ${Math.round(performance.now() - namedAt)} ms`)
+        } finally {
+          // The sentinels would see to that some seconds later.
+          await topology.operator(deposed).replicaof('127.0.0.1', named.port)
+        }
       })
 
     if (form === 'cluster')

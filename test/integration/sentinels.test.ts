@@ -5,54 +5,91 @@ import { eventually } from '../support/eventually.ts'
 import { recoveryMs } from '../support/faults.ts'
 import { ownSentinel, type OwnSentinel } from '../support/topologies.ts'
 
-describe('a connection through sentinels', function () {
+describe('a connection through sentinels of which the first has not heard of a failover', function () {
   this.timeout(60_000)
 
   let topology: OwnSentinel
+  let deaf: RedisNode
+  let old: RedisNode
+  let latest: RedisNode
+  let redis: Node
+  const events: string[] = []
   before(async () => {
     topology = await ownSentinel()
+    old = await topology.primaryOf('')
+    deaf = await topology.startDeafSentinel()
+    await eventually(() => ask(topology.sentinels[0]!, 'FAILOVER', 'latchkey'), recoveryMs)
+    const port = await eventually(async () => {
+      const ports = await Promise.all(
+        topology.sentinels.map(async (sentinel) => {
+          const said = (await ask(sentinel, 'MASTER', 'latchkey')) as string[]
+          return Number(said[said.indexOf('port') + 1])
+        }),
+      )
+      expect(ports).to.deep.equal(ports.map(() => ports[0]))
+      expect(ports[0]).to.not.equal(old.port)
+      return ports[0]
+    }, recoveryMs)
+    latest = topology.nodes.find((node) => node.port === port)!
   })
-  after(() => topology.discard())
+  after(async () => {
+    redis.disconnect()
+    await topology.discard()
+  })
 
   const ask = (sentinel: RedisNode, ...words: string[]) => topology.operator(sentinel).call('SENTINEL', ...words)
 
-  it('stays with the primary of the latest failover, whatever a sentinel says that has not heard of it', async () => {
-    const before = await topology.primaryOf('')
-    const deaf = await topology.startDeafSentinel()
-    await eventually(() => ask(topology.sentinels[0]!, 'FAILOVER', 'latchkey'), recoveryMs)
-    const now = await eventually(async () => {
-      const promoted = (await topology.primaries()).find((node) => node !== before)
-      expect(promoted).to.not.equal(undefined)
-      return promoted!.port
-    }, recoveryMs)
-    await topology.operator(before).replicaof('127.0.0.1', now)
-    await topology.heal()
-    expect(await ask(deaf, 'GET-MASTER-ADDR-BY-NAME', 'latchkey')).to.deep.equal(['127.0.0.1', String(before.port)])
-
-    const events: string[] = []
+  function connect(): Node {
+    events.length = 0
     const url = topology.url.replace('://', `://127.0.0.1:${deaf.port},`)
-    const redis = openRedis({ url, timeoutMs: 1000, log: (event) => events.push(event) }) as Node
-    try {
-      await eventually(() => expect(redis.status).to.equal('ready'), recoveryMs)
-      events.length = 0
-      await untilAsked(deaf, 6)
+    return openRedis({ url, timeoutMs: 1000, log: (event) => events.push(event) }) as Node
+  }
 
-      expect(redis.stream.remotePort).to.equal(now)
-      expect(events).to.deep.equal([])
-    } finally {
-      redis.disconnect()
-    }
+  it('leaves the old primary for the one of the latest failover, once, and arrives there', async () => {
+    redis = connect()
+    await eventually(() => expect(events).to.deep.equal(['redis.ready', 'redis.lost', 'redis.ready']))
+    await untilAskedAgain(deaf)
+
+    expect(redis.stream.remotePort).to.equal(latest.port)
+    expect(events).to.deep.equal(['redis.ready', 'redis.lost', 'redis.ready'])
+    expect((await topology.operator(old).role())[0], 'the old one').to.equal('master')
   })
 
-  /** Waits until others have sent a sentinel so many commands. */
-  async function untilAsked(sentinel: RedisNode, count: number): Promise<void> {
-    const operator = topology.operator(sentinel)
-    let own = -1
-    const ofOthers = async () => {
-      own += 1
-      return Number(/^total_commands_processed:(\d+)/m.exec(await operator.info('stats'))![1]) - own
+  it('stays there when those who know of it say nothing', async () => {
+    for (const sentinel of topology.sentinels) sentinel.pause()
+    try {
+      await untilAskedAgain(deaf)
+    } finally {
+      for (const sentinel of topology.sentinels) sentinel.resume()
     }
-    const before = await ofOthers()
-    await eventually(async () => expect(await ofOthers()).to.be.at.least(before + count), recoveryMs)
+
+    expect(redis.stream.remotePort).to.equal(latest.port)
+    expect(events).to.deep.equal(['redis.ready', 'redis.lost', 'redis.ready'])
+  })
+
+  it('stays there when it is led past the old primary, which is a replica by then', async () => {
+    redis.disconnect()
+    await topology.operator(old).replicaof('127.0.0.1', latest.port)
+    redis = connect()
+    await eventually(() => expect(redis.status).to.equal('ready'), recoveryMs)
+    events.length = 0
+    await untilAskedAgain(deaf)
+
+    expect(redis.stream.remotePort).to.equal(latest.port)
+    expect(events).to.deep.equal([])
+  })
+
+  /**
+   * Waits until a sentinel was asked twice more, and what it said the first time has been weighed: at four commands to
+   * greet and subscribe, and two for each time.
+   */
+  async function untilAskedAgain(sentinel: RedisNode): Promise<void> {
+    let own = -1
+    const fromOthers = async () => {
+      own += 1
+      return Number(/^total_commands_processed:(\d+)/m.exec(await topology.operator(sentinel).info('stats'))![1]) - own
+    }
+    const before = await fromOthers()
+    await eventually(async () => expect(await fromOthers()).to.be.at.least(before + 8), recoveryMs)
   }
 })
