@@ -16,7 +16,7 @@ import { random, seed } from '../support/seed.ts'
 import { startService, type TestService } from '../support/service.ts'
 import { startSmtp, type SmtpSink } from '../support/smtp.ts'
 import { keyPrefix, ownDatabase } from '../support/stores.ts'
-import { ownCluster, ownSentinel, slotsOf, type OwnTopology } from '../support/topologies.ts'
+import { ownCluster, ownSentinel, slotsOf, successorOf, type OwnTopology } from '../support/topologies.ts'
 
 /** What was acknowledged so shortly after a primary was killed had been done by it before. */
 const inFlightMs = 500
@@ -458,20 +458,9 @@ for (const form of ['sentinel', 'cluster'] as const)
         const { person } = await aPersonAt(deposed)
         await eventually(() => topology.operator(topology.sentinels[0]!).call('SENTINEL', 'FAILOVER', 'latchkey'))
         // Who is subscribed loses the connection, again and again, until the last sentinel has said it.
-        const named = await eventually(async () => {
-          const ports = await Promise.all(
-            topology.sentinels.map(async (sentinel) => {
-              const operator = topology.operator(sentinel)
-              await operator.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
-              const said = (await operator.call('SENTINEL', 'MASTER', 'latchkey')) as string[]
-              return Number(said[said.indexOf('port') + 1])
-            }),
-          )
-          const [port] = ports
-          expect(ports).to.deep.equal(ports.map(() => port))
-          expect(port).to.not.equal(deposed.port)
-          return topology.nodes.find((node) => node.port === port)!
-        }, recoveryMs)
+        const named = await successorOf(deposed, topology, (sentinel) =>
+          sentinel.call('CLIENT', 'KILL', 'TYPE', 'pubsub'),
+        )
         const namedAt = performance.now()
 
         try {

@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import {
   discard,
@@ -14,6 +15,7 @@ import {
   type TlsFiles,
 } from '../../dev/stores.ts'
 import { eventually } from './eventually.ts'
+import { recoveryMs } from './faults.ts'
 
 /** A Redis of several servers that belongs to one test, which may kill its primaries and keep its replicas in the dark. */
 export interface OwnTopology {
@@ -71,10 +73,9 @@ export async function ownSentinel(options: Options = {}): Promise<OwnSentinel> {
   async function untilSentinelsAgree(): Promise<void> {
     for (const sentinel of sentinels)
       await eventually(async () => {
-        const said = (await common.operator(sentinel).call('SENTINEL', 'MASTER', primaryName)) as string[]
-        const [flags, port] = ['flags', 'port'].map((name) => said[said.indexOf(name) + 1])
+        const { flags, port } = await namedBy(common.operator(sentinel))
         const [primary] = await common.primaries()
-        if (flags !== 'master' || Number(port) !== primary!.port)
+        if (flags !== 'master' || port !== primary!.port)
           throw new Error(`a sentinel says of the primary: ${flags}, at port ${port}; it is at ${primary!.port}`)
       }, 30_000)
   }
@@ -102,6 +103,37 @@ export async function ownSentinel(options: Options = {}): Promise<OwnSentinel> {
       await untilSentinelsAgree()
     },
   }
+}
+
+/** What a sentinel says of the primary. */
+async function namedBy(sentinel: Redis): Promise<{ flags: string; port: number }> {
+  const said = (await sentinel.call('SENTINEL', 'MASTER', primaryName)) as string[]
+  const [flags, port] = ['flags', 'port'].map((name) => said[said.indexOf(name) + 1]!) as [string, string]
+  return { flags, port: Number(port) }
+}
+
+/**
+ * Waits until all sentinels name one and the same in the place of a primary.
+ *
+ * @param beforeAsking is done at each of them, as often as it is asked
+ */
+export function successorOf(
+  primary: RedisNode,
+  { nodes, sentinels, operator }: OwnTopology,
+  beforeAsking: (sentinel: Redis) => Promise<unknown> = () => Promise.resolve(),
+): Promise<RedisNode> {
+  return eventually(async () => {
+    const ports = await Promise.all(
+      sentinels.map(operator).map(async (sentinel) => {
+        await beforeAsking(sentinel)
+        return (await namedBy(sentinel)).port
+      }),
+    )
+    const [port] = ports
+    expect(ports).to.deep.equal(ports.map(() => port))
+    expect(port).to.not.equal(primary.port)
+    return nodes.find((node) => node.port === port)!
+  }, recoveryMs)
 }
 
 /** Three primaries with a replica each. */
